@@ -1,0 +1,1 @@
+//! Kiba: an in-memory, multithreaded key-value server that any Redis client can talk to.
