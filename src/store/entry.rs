@@ -1,0 +1,664 @@
+//! The thin entry: one allocation that holds header, deadline, key and small value.
+//!
+//! The table's slot is one owning pointer to it, so that a lookup costs the bucket's cache line and the
+//! entry's, and a key of 16 bytes with a value of 32 costs 56 bytes plus its slot.
+//!
+//! ```text
+//! offset 0   u32  meta   bits 0-3 kind, 4 has a deadline, 5 long key, 6 on the expiry wheel, 8-31 access clock
+//!        4   u32  lens   bits 0-11 key length, 12-31 inline value length
+//!        8   u64  deadline in ms since the Unix epoch      (only with bit 4)
+//!        .   u64  word: an integer or an owning pointer    (only for the kinds that have one)
+//!        .   u64  key length                               (only with bit 5: keys of 4,096 bytes and more)
+//!        .   key bytes, then the inline value's bytes; the whole is rounded up to 8
+//! ```
+//!
+//! This module owns the raw allocation; everything it exports is safe. The tests compare it with a safe
+//! twin (`Twin`) on random inputs.
+#![allow(unsafe_code)]
+
+use std::alloc::{self, Layout};
+use std::mem::ManuallyDrop;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use super::Object;
+use crate::sync::AtomicU32;
+use crate::sync::Ordering::Relaxed;
+
+/// A string value too large to live in its entry. Shared, so that a reply can outlive the key's lock.
+pub type SharedBytes = Arc<Vec<u8>>;
+
+/// Longest string that is kept inside its entry; longer ones are a [`SharedBytes`].
+///
+/// Below it a read copies from the entry's own cache lines; above it the copy would cost more than the
+/// second pointer (and a reply can share the value instead). 1 KiB is a judgement between the two.
+pub const INLINE_STRING_MAX: usize = 1024;
+
+/// Longest inline value that the header can describe (20 bits).
+pub const INLINE_MAX: usize = (1 << 20) - 1;
+
+const KEY_LEN_MAX: usize = (1 << 12) - 1;
+const HEADER: usize = 8;
+const KIND_MASK: u32 = 0xF;
+const HAS_DEADLINE: u32 = 1 << 4;
+const LONG_KEY: u32 = 1 << 5;
+const ON_WHEEL: u32 = 1 << 6;
+const CLOCK_SHIFT: u32 = 8;
+
+/// How the value of an entry is represented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A string of at most [`INLINE_STRING_MAX`] bytes, inline.
+    Bytes = 0,
+    /// A string that is the canonical text of an `i64`, kept as the number.
+    Int = 1,
+    /// A larger string, behind a [`SharedBytes`].
+    Shared = 2,
+    /// A small list, inline as a pack.
+    ListPack = 3,
+    /// A small set, inline as a pack.
+    SetPack = 4,
+    /// A set of integers, inline as a sorted array.
+    IntSet = 5,
+    /// A small hash, inline as a pack of alternating fields and values.
+    HashPack = 6,
+    /// Anything larger: a boxed [`Object`], which knows its own type.
+    Boxed = 7,
+}
+
+impl Kind {
+    fn from_meta(meta: u32) -> Self {
+        match meta & KIND_MASK {
+            0 => Self::Bytes,
+            1 => Self::Int,
+            2 => Self::Shared,
+            3 => Self::ListPack,
+            4 => Self::SetPack,
+            5 => Self::IntSet,
+            6 => Self::HashPack,
+            _ => Self::Boxed,
+        }
+    }
+
+    const fn has_word(self) -> bool {
+        matches!(self, Self::Int | Self::Shared | Self::Boxed)
+    }
+}
+
+/// What a new or replaced value is made of.
+#[derive(Debug)]
+pub enum Content<'a> {
+    /// Inline bytes of the given kind (one of `Bytes`, `ListPack`, `SetPack`, `IntSet`, `HashPack`).
+    Inline(Kind, &'a [u8]),
+    /// An integer.
+    Int(i64),
+    /// A large string.
+    Shared(SharedBytes),
+    /// A large collection.
+    Boxed(Box<Object>),
+}
+
+/// A borrowed look at an entry's value.
+#[derive(Clone, Copy, Debug)]
+pub enum Raw<'a> {
+    /// Inline bytes and what they encode.
+    Inline(Kind, &'a [u8]),
+    /// An integer.
+    Int(i64),
+    /// A large string.
+    Shared(&'a SharedBytes),
+    /// A large collection.
+    Boxed(&'a Object),
+}
+
+#[repr(C, align(8))]
+struct Header {
+    /// Readers update the clock bits under a shared lock, hence atomic; all else needs `&mut`.
+    meta: AtomicU32,
+    lens: u32,
+}
+
+#[repr(C)]
+union Word {
+    int: i64,
+    shared: ManuallyDrop<SharedBytes>,
+    boxed: *mut Object,
+}
+
+/// An owning pointer to one key with its value.
+pub struct Entry(NonNull<Header>);
+
+// SAFETY: an `Entry` owns its allocation alone; what it points to (`Object`, `SharedBytes`) is Send and
+// Sync, and the one field written through `&Entry` is atomic.
+unsafe impl Send for Entry {}
+// SAFETY: as above.
+unsafe impl Sync for Entry {}
+
+/// The offsets of an entry's parts, all derived from its header.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    word: usize,
+    key: usize,
+    key_len: usize,
+    value: usize,
+    value_len: usize,
+}
+
+impl Shape {
+    const fn new(has_deadline: bool, has_word: bool, key_len: usize, value_len: usize) -> Self {
+        let word = HEADER + if has_deadline { 8 } else { 0 };
+        let long = word + if has_word { 8 } else { 0 };
+        let key = long + if key_len > KEY_LEN_MAX { 8 } else { 0 };
+        Self { word, key, key_len, value: key + key_len, value_len }
+    }
+
+    const fn size(self) -> usize {
+        (self.value + self.value_len).next_multiple_of(8)
+    }
+
+    fn layout(self) -> Layout {
+        Layout::from_size_align(self.size(), 8).expect("a key and a value fit into isize")
+    }
+}
+
+impl Entry {
+    /// Makes an entry for `key`. Keys are at most 512 MiB, inline values at most [`INLINE_MAX`] bytes.
+    pub fn new(key: &[u8], content: Content<'_>, deadline: Option<u64>, clock: u32) -> Self {
+        let (kind, inline): (Kind, &[u8]) = match &content {
+            Content::Inline(kind, bytes) => (*kind, bytes),
+            Content::Int(_) => (Kind::Int, &[]),
+            Content::Shared(_) => (Kind::Shared, &[]),
+            Content::Boxed(_) => (Kind::Boxed, &[]),
+        };
+        assert!(!(kind.has_word() ^ inline_free(&content)) && inline.len() <= INLINE_MAX);
+        let shape = Shape::new(deadline.is_some(), kind.has_word(), key.len(), inline.len());
+        let layout = shape.layout();
+        // SAFETY: the layout has a size of at least 8.
+        let base = unsafe { alloc::alloc(layout) };
+        let Some(pointer) = NonNull::new(base.cast::<Header>()) else { alloc::handle_alloc_error(layout) };
+        let long_key = key.len() > KEY_LEN_MAX;
+        let meta = kind as u32
+            | if deadline.is_some() { HAS_DEADLINE } else { 0 }
+            | if long_key { LONG_KEY } else { 0 }
+            | (clock << CLOCK_SHIFT);
+        let lens = if long_key { 0 } else { key.len() as u32 } | ((inline.len() as u32) << 12);
+        // SAFETY: every offset below is inside the layout just allocated, because `shape` computed both;
+        // the 8-byte parts are 8-aligned since the base is and each offset is a multiple of 8.
+        unsafe {
+            pointer.write(Header { meta: AtomicU32::new(meta), lens });
+            if let Some(at) = deadline {
+                base.add(HEADER).cast::<u64>().write(at);
+            }
+            let word = match content {
+                Content::Inline(..) => None,
+                Content::Int(int) => Some(Word { int }),
+                Content::Shared(shared) => Some(Word { shared: ManuallyDrop::new(shared) }),
+                Content::Boxed(object) => Some(Word { boxed: Box::into_raw(object) }),
+            };
+            if let Some(word) = word {
+                base.add(shape.word).cast::<Word>().write(word);
+            }
+            if long_key {
+                base.add(shape.key - 8).cast::<u64>().write(key.len() as u64);
+            }
+            ptr::copy_nonoverlapping(key.as_ptr(), base.add(shape.key), key.len());
+            ptr::copy_nonoverlapping(inline.as_ptr(), base.add(shape.value), inline.len());
+        }
+        Self(pointer)
+    }
+
+    /// Replaces value and deadline. Keeps the allocation when its size and layout stay the same.
+    pub fn replace(&mut self, content: Content<'_>, deadline: Option<u64>) {
+        if let Content::Inline(kind, bytes) = &content
+            && !self.kind().has_word()
+            && deadline.is_some() == self.has_deadline()
+        {
+            let old = self.shape();
+            let new = Shape { value_len: bytes.len(), ..old };
+            if bytes.len() <= INLINE_MAX && new.size() == old.size() {
+                self.set_lens_value(bytes.len());
+                self.set_kind(*kind);
+                // SAFETY: the new value fits, because both sizes are equal after rounding, and `bytes`
+                // cannot overlap an entry that is borrowed exclusively.
+                unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.base().add(new.value), bytes.len()) };
+                if let Some(at) = deadline {
+                    self.write_deadline(at);
+                }
+                return;
+            }
+        }
+        let on_wheel = self.is_on_wheel();
+        *self = Self::new(self.key(), content, deadline, self.clock());
+        self.set_on_wheel(on_wheel);
+    }
+
+    /// Replaces `remove` bytes at `at` of the inline value by the concatenation of `insert`.
+    ///
+    /// # Panics
+    /// If the entry has no inline value or the range or the new length is out of bounds.
+    pub fn splice(&mut self, at: usize, remove: usize, insert: &[&[u8]]) {
+        let old = self.shape();
+        let added: usize = insert.iter().map(|part| part.len()).sum();
+        assert!(!self.kind().has_word() && at <= old.value_len && remove <= old.value_len - at);
+        let new_len = old.value_len - remove + added;
+        assert!(new_len <= INLINE_MAX);
+        let new = Shape { value_len: new_len, ..old };
+        let tail = old.value_len - at - remove;
+        if new.size() > old.size() {
+            self.resize(old, new);
+        }
+        // SAFETY: the allocation holds at least max(old, new) bytes here; the tail is moved inside it
+        // with an overlapping copy, and then the gap of exactly `added` bytes is filled.
+        unsafe {
+            let value = self.base().add(new.value);
+            ptr::copy(value.add(at + remove), value.add(at + added), tail);
+            let mut gap = value.add(at);
+            for part in insert {
+                ptr::copy_nonoverlapping(part.as_ptr(), gap, part.len());
+                gap = gap.add(part.len());
+            }
+        }
+        if new.size() < old.size() {
+            self.resize(old, new);
+        }
+        self.set_lens_value(new_len);
+    }
+
+    /// The boxed collection, if this is one.
+    pub fn object_mut(&mut self) -> Option<&mut Object> {
+        if self.kind() != Kind::Boxed {
+            return None;
+        }
+        // SAFETY: the word of a `Boxed` entry is a live pointer that this entry owns.
+        Some(unsafe { &mut *self.word().boxed })
+    }
+
+    /// The inline value's bytes, if it has one.
+    pub fn inline_mut(&mut self) -> Option<&mut [u8]> {
+        if self.kind().has_word() {
+            return None;
+        }
+        let shape = self.shape();
+        // SAFETY: `shape` describes initialised bytes inside this allocation, borrowed exclusively.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.base().add(shape.value), shape.value_len) })
+    }
+
+    /// The large string, if this is one.
+    pub fn shared_mut(&mut self) -> Option<SharedMut<'_>> {
+        (self.kind() == Kind::Shared).then(|| SharedMut { entry: self })
+    }
+
+    /// Overwrites the integer of an `Int` entry; false when the entry is of another kind.
+    pub fn set_int(&mut self, int: i64) -> bool {
+        if self.kind() != Kind::Int {
+            return false;
+        }
+        let at = self.shape().word;
+        // SAFETY: an `Int` entry has a word at this offset.
+        unsafe { self.base().add(at).cast::<Word>().write(Word { int }) };
+        true
+    }
+
+    /// Sets or clears the deadline (ms since the Unix epoch). Reallocates when the entry had none.
+    pub fn set_deadline(&mut self, deadline: Option<u64>) {
+        match (deadline, self.has_deadline()) {
+            (Some(at), true) => self.write_deadline(at),
+            (None, false) => {}
+            _ => *self = self.rebuilt(None, deadline),
+        }
+    }
+
+    /// Takes the value out under another name, leaving this entry an empty string.
+    pub fn take_renamed(&mut self, key: &[u8], deadline: Option<u64>) -> Self {
+        self.rebuilt(Some(key), deadline)
+    }
+
+    /// Moves the value into a new entry with `key` (`None`: the same key) and `deadline`.
+    fn rebuilt(&mut self, key: Option<&[u8]>, deadline: Option<u64>) -> Self {
+        let clock = self.clock();
+        let wheel = self.is_on_wheel();
+        let mut entry = match self.kind() {
+            kind if !kind.has_word() => {
+                let shape = self.shape();
+                let content = Content::Inline(kind, self.bytes_at(shape.value, shape.value_len));
+                Self::new(key.unwrap_or(self.key()), content, deadline, clock)
+            }
+            kind => {
+                // The word moves; making this entry an integer first keeps it from being freed twice.
+                let word = self.word();
+                self.set_kind(Kind::Int);
+                let key = key.unwrap_or(self.key());
+                // SAFETY: the word was valid for `kind`, and no longer belongs to `self`.
+                let content = unsafe {
+                    match kind {
+                        Kind::Shared => Content::Shared(ManuallyDrop::into_inner(word.shared)),
+                        Kind::Boxed => Content::Boxed(Box::from_raw(word.boxed)),
+                        _ => Content::Int(word.int),
+                    }
+                };
+                Self::new(key, content, deadline, clock)
+            }
+        };
+        entry.set_on_wheel(wheel && key.is_none());
+        entry
+    }
+
+    /// Notes an access at `clock` (24 bits). Stores only on change, so that readers of a hot key share its line.
+    pub fn touch(&self, clock: u32) {
+        let header = self.header();
+        let old = header.meta.load(Relaxed);
+        let new = (old & 0xFF) | (clock << CLOCK_SHIFT);
+        if old != new {
+            // Relaxed, and a lost update between two readers is harmless: either clock is recent. The
+            // other bits change only under an exclusive lock.
+            header.meta.store(new, Relaxed);
+        }
+    }
+
+    /// Marks whether a record of this key's deadline is on the expiry wheel.
+    pub fn set_on_wheel(&mut self, on: bool) {
+        let meta = self.header().meta.load(Relaxed);
+        self.header().meta.store(if on { meta | ON_WHEEL } else { meta & !ON_WHEEL }, Relaxed);
+    }
+
+    pub fn is_on_wheel(&self) -> bool {
+        self.header().meta.load(Relaxed) & ON_WHEEL != 0
+    }
+
+    pub fn key(&self) -> &[u8] {
+        let shape = self.shape();
+        self.bytes_at(shape.key, shape.key_len)
+    }
+
+    pub fn kind(&self) -> Kind {
+        Kind::from_meta(self.header().meta.load(Relaxed))
+    }
+
+    /// The access clock: the low 24 bits of a count of seconds.
+    pub fn clock(&self) -> u32 {
+        self.header().meta.load(Relaxed) >> CLOCK_SHIFT
+    }
+
+    pub fn raw(&self) -> Raw<'_> {
+        let kind = self.kind();
+        // SAFETY: the word is valid for the kind and lives as long as this borrow.
+        unsafe {
+            match kind {
+                Kind::Int => Raw::Int(self.word().int),
+                Kind::Shared => Raw::Shared(&(*self.base().add(self.shape().word).cast::<Word>()).shared),
+                Kind::Boxed => Raw::Boxed(&*self.word().boxed),
+                _ => {
+                    let shape = self.shape();
+                    Raw::Inline(kind, self.bytes_at(shape.value, shape.value_len))
+                }
+            }
+        }
+    }
+
+    /// When the key expires, in ms since the Unix epoch.
+    pub fn deadline(&self) -> Option<u64> {
+        // SAFETY: the flag says that the field is there.
+        self.has_deadline().then(|| unsafe { self.base().add(HEADER).cast::<u64>().read() })
+    }
+
+    pub fn is_expired(&self, now: u64) -> bool {
+        self.deadline().is_some_and(|at| at <= now)
+    }
+
+    /// Bytes of the entry's own allocation (a boxed value's memory not counted).
+    pub fn size(&self) -> usize {
+        self.shape().size()
+    }
+
+    /// The entry's address, for prefetching.
+    pub fn address(&self) -> *const u8 {
+        self.0.as_ptr().cast()
+    }
+
+    fn resize(&mut self, old: Shape, new: Shape) {
+        let layout = new.layout();
+        // SAFETY: `old` is the layout of the present allocation and the new size is not zero.
+        let base = unsafe { alloc::realloc(self.base(), old.layout(), layout.size()) };
+        let Some(pointer) = NonNull::new(base.cast::<Header>()) else { alloc::handle_alloc_error(layout) };
+        self.0 = pointer;
+    }
+
+    fn set_kind(&mut self, kind: Kind) {
+        let meta = self.header().meta.load(Relaxed);
+        self.header().meta.store((meta & !KIND_MASK) | kind as u32, Relaxed);
+    }
+
+    fn set_lens_value(&mut self, len: usize) {
+        // SAFETY: the header is live and borrowed exclusively.
+        let header = unsafe { self.0.as_mut() };
+        header.lens = (header.lens & 0xFFF) | ((len as u32) << 12);
+    }
+
+    fn write_deadline(&mut self, at: u64) {
+        debug_assert!(self.has_deadline());
+        // SAFETY: callers checked that the field is there.
+        unsafe { self.base().add(HEADER).cast::<u64>().write(at) };
+    }
+
+    fn has_deadline(&self) -> bool {
+        self.header().meta.load(Relaxed) & HAS_DEADLINE != 0
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: an entry always points to a live header.
+        unsafe { self.0.as_ref() }
+    }
+
+    fn base(&self) -> *mut u8 {
+        self.0.as_ptr().cast()
+    }
+
+    fn word(&self) -> Word {
+        // SAFETY: called only for kinds that have a word (checked by every caller).
+        unsafe { self.base().add(self.shape().word).cast::<Word>().read() }
+    }
+
+    fn bytes_at(&self, at: usize, len: usize) -> &[u8] {
+        // SAFETY: callers pass offsets of `shape`, which lie inside the allocation and are initialised.
+        unsafe { std::slice::from_raw_parts(self.base().add(at), len) }
+    }
+
+    #[inline]
+    fn shape(&self) -> Shape {
+        let header = self.header();
+        let meta = header.meta.load(Relaxed);
+        let has_word = Kind::from_meta(meta).has_word();
+        let has_deadline = meta & HAS_DEADLINE != 0;
+        let mut key_len = (header.lens & 0xFFF) as usize;
+        if meta & LONG_KEY != 0 {
+            let at = HEADER + 8 * usize::from(has_deadline) + 8 * usize::from(has_word);
+            // SAFETY: the flag says that the field is there.
+            key_len = unsafe { self.base().add(at).cast::<u64>().read() } as usize;
+        }
+        Shape::new(has_deadline, has_word, key_len, (header.lens >> 12) as usize)
+    }
+}
+
+fn inline_free(content: &Content<'_>) -> bool {
+    !matches!(content, Content::Inline(kind, _) if !kind.has_word())
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let layout = self.shape().layout();
+        // SAFETY: the word is owned by this entry and valid for its kind; the allocation was made with
+        // exactly this layout, because the header that it is derived from is kept in step.
+        unsafe {
+            match self.kind() {
+                Kind::Shared => drop(ManuallyDrop::into_inner(self.word().shared)),
+                Kind::Boxed => drop(Box::from_raw(self.word().boxed)),
+                _ => {}
+            }
+            alloc::dealloc(self.base(), layout);
+        }
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry").field("key", &self.key()).field("raw", &self.raw()).finish_non_exhaustive()
+    }
+}
+
+/// Exclusive access to a large string; copies it first when a reply still shares it.
+#[derive(Debug)]
+pub struct SharedMut<'a> {
+    entry: &'a mut Entry,
+}
+
+impl SharedMut<'_> {
+    /// The bytes, to be changed in place.
+    pub fn bytes(&mut self) -> &mut Vec<u8> {
+        let at = self.entry.shape().word;
+        // SAFETY: the word of a `Shared` entry holds the `Arc`, borrowed exclusively here.
+        let shared: &mut SharedBytes = unsafe { &mut (*self.entry.base().add(at).cast::<Word>()).shared };
+        Arc::make_mut(shared)
+    }
+}
+
+#[cfg(all(test, not(kiba_loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The safe twin: the same operations on ordinary types.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Twin {
+        key: Vec<u8>,
+        value: TwinValue,
+        deadline: Option<u64>,
+    }
+
+    #[derive(Clone, Debug, PartialEq)]
+    enum TwinValue {
+        Inline(Vec<u8>),
+        Int(i64),
+        Shared(Vec<u8>),
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Replace(TwinValue, Option<u64>),
+        Deadline(Option<u64>),
+        Splice(usize, usize, Vec<u8>),
+        Rename(Vec<u8>),
+        Append(Vec<u8>),
+    }
+
+    fn content(value: &TwinValue) -> Content<'_> {
+        match value {
+            TwinValue::Inline(bytes) => Content::Inline(Kind::Bytes, bytes),
+            TwinValue::Int(int) => Content::Int(*int),
+            TwinValue::Shared(bytes) => Content::Shared(Arc::new(bytes.clone())),
+        }
+    }
+
+    fn check(entry: &Entry, twin: &Twin) {
+        assert_eq!(entry.key(), twin.key);
+        assert_eq!(entry.deadline(), twin.deadline);
+        match (entry.raw(), &twin.value) {
+            (Raw::Inline(Kind::Bytes, bytes), TwinValue::Inline(other)) => assert_eq!(bytes, other),
+            (Raw::Int(int), TwinValue::Int(other)) => assert_eq!(int, *other),
+            (Raw::Shared(bytes), TwinValue::Shared(other)) => assert_eq!(&***bytes, other),
+            (raw, other) => panic!("{raw:?} is not {other:?}"),
+        }
+    }
+
+    fn value() -> impl Strategy<Value = TwinValue> {
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..200).prop_map(TwinValue::Inline),
+            any::<i64>().prop_map(TwinValue::Int),
+            prop::collection::vec(any::<u8>(), 0..2000).prop_map(TwinValue::Shared),
+        ]
+    }
+
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            9 => prop::collection::vec(any::<u8>(), 0..40),
+            1 => prop::collection::vec(any::<u8>(), 4090..4100),
+        ]
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (value(), any::<Option<u64>>()).prop_map(|(value, at)| Step::Replace(value, at)),
+            any::<Option<u64>>().prop_map(Step::Deadline),
+            (0..300_usize, 0..300_usize, prop::collection::vec(any::<u8>(), 0..100))
+                .prop_map(|(at, remove, bytes)| Step::Splice(at, remove, bytes)),
+            key().prop_map(Step::Rename),
+            prop::collection::vec(any::<u8>(), 0..100).prop_map(Step::Append),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_its_safe_twin(key in key(), first in value(), steps in prop::collection::vec(step(), 0..40)) {
+            let mut twin = Twin { key, value: first, deadline: None };
+            let mut entry = Entry::new(&twin.key, content(&twin.value), None, 7);
+            check(&entry, &twin);
+            for step in steps {
+                match step {
+                    Step::Replace(value, deadline) => {
+                        entry.replace(content(&value), deadline);
+                        twin.value = value;
+                        twin.deadline = deadline;
+                    }
+                    Step::Deadline(deadline) => {
+                        entry.set_deadline(deadline);
+                        twin.deadline = deadline;
+                    }
+                    Step::Splice(at, remove, bytes) => {
+                        if let TwinValue::Inline(value) = &mut twin.value {
+                            let at = at.min(value.len());
+                            let remove = remove.min(value.len() - at);
+                            value.splice(at..at + remove, bytes.iter().copied());
+                            let (left, right) = bytes.split_at(bytes.len() / 2);
+                            entry.splice(at, remove, &[left, right]);
+                        }
+                    }
+                    Step::Rename(key) => {
+                        entry = entry.take_renamed(&key, twin.deadline);
+                        twin.key = key;
+                    }
+                    Step::Append(bytes) => {
+                        if let (TwinValue::Shared(value), Some(mut shared)) = (&mut twin.value, entry.shared_mut()) {
+                            shared.bytes().extend_from_slice(&bytes);
+                            value.extend_from_slice(&bytes);
+                        }
+                    }
+                }
+                check(&entry, &twin);
+                prop_assert_eq!(entry.clock(), 7);
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_keeps_the_bytes_it_shares() {
+        let mut entry = Entry::new(b"k", Content::Shared(Arc::new(vec![1; 2000])), None, 0);
+        let Raw::Shared(shared) = entry.raw() else { panic!("shared") };
+        let reader = Arc::clone(shared);
+        entry.shared_mut().expect("shared").bytes().push(2);
+        assert_eq!(reader.len(), 2000);
+        assert!(matches!(entry.raw(), Raw::Shared(bytes) if bytes.len() == 2001));
+    }
+
+    #[test]
+    fn a_small_string_costs_56_bytes() {
+        let entry = Entry::new(&[b'k'; 16], Content::Inline(Kind::Bytes, &[b'v'; 32]), None, 0);
+        assert_eq!(entry.size(), 56);
+    }
+
+    #[test]
+    fn touching_changes_only_the_clock() {
+        let entry = Entry::new(b"k", Content::Int(5), Some(9), 1);
+        entry.touch(0x00AB_CDEF);
+        assert_eq!((entry.clock(), entry.deadline(), entry.kind()), (0x00AB_CDEF, Some(9), Kind::Int));
+    }
+}
