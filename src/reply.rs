@@ -1,0 +1,280 @@
+//! Replies to bytes: RESP2 and RESP3, written straight into a connection's output.
+
+use crate::error::Error;
+use crate::store::SharedBytes;
+
+/// The protocol that a connection speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resp {
+    #[default]
+    V2,
+    V3,
+}
+
+/// Shared strings of at least this many bytes are sent from where they lie instead of being copied.
+/// Below it a copy costs less than another element of a vectored write and two shared counter updates.
+const SHARE_MIN: usize = 16 * 1024;
+
+/// The output of a batch: encoded replies, and references to large strings in between.
+#[derive(Debug, Default)]
+pub struct Reply {
+    bytes: Vec<u8>,
+    /// Large strings and where in `bytes` each is to be inserted; ascending.
+    shared: Vec<(usize, SharedBytes)>,
+    shared_len: usize,
+    resp: Resp,
+}
+
+/// A position in a reply that it can be rewound to.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    bytes: usize,
+    shared: usize,
+}
+
+impl Reply {
+    pub fn set_resp(&mut self, resp: Resp) {
+        self.resp = resp;
+    }
+
+    pub fn ok(&mut self) {
+        self.bytes.extend_from_slice(b"+OK\r\n");
+    }
+
+    /// A status; `text` must not contain line breaks.
+    pub fn simple(&mut self, text: &str) {
+        self.bytes.push(b'+');
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.crlf();
+    }
+
+    pub fn fail(&mut self, error: Error) {
+        self.bytes.push(b'-');
+        error.write(&mut self.bytes);
+        self.crlf();
+    }
+
+    /// An error whose text holds something of the request: line breaks in it become spaces.
+    pub fn error(&mut self, text: impl AsRef<[u8]>) {
+        self.bytes.push(b'-');
+        self.bytes.extend(text.as_ref().iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+        self.crlf();
+    }
+
+    #[inline]
+    pub fn integer(&mut self, value: i64) {
+        self.head(b':', value);
+    }
+
+    /// A count, as an integer.
+    #[inline]
+    pub fn count(&mut self, value: usize) {
+        self.integer(value as i64);
+    }
+
+    #[inline]
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        self.head(b'$', bytes.len() as i64);
+        self.bytes.extend_from_slice(bytes);
+        self.crlf();
+    }
+
+    /// An integer as a bulk string.
+    pub fn bulk_integer(&mut self, value: i64) {
+        self.bulk(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    /// A large string, which is shared rather than copied when that pays.
+    pub fn bulk_shared(&mut self, bytes: &SharedBytes) {
+        if bytes.len() < SHARE_MIN {
+            return self.bulk(bytes);
+        }
+        self.head(b'$', bytes.len() as i64);
+        self.shared.push((self.bytes.len(), SharedBytes::clone(bytes)));
+        self.shared_len += bytes.len();
+        self.crlf();
+    }
+
+    /// Text with a format of three letters (`txt`, `mkd`); a plain bulk string in RESP2.
+    pub fn verbatim(&mut self, format: &str, text: &[u8]) {
+        debug_assert_eq!(format.len(), 3);
+        match self.resp {
+            Resp::V2 => self.bulk(text),
+            Resp::V3 => {
+                self.head(b'=', text.len() as i64 + 4);
+                self.bytes.extend_from_slice(format.as_bytes());
+                self.bytes.push(b':');
+                self.bytes.extend_from_slice(text);
+                self.crlf();
+            }
+        }
+    }
+
+    /// The missing value.
+    #[inline]
+    pub fn nil(&mut self) {
+        self.bytes.extend_from_slice(match self.resp {
+            Resp::V2 => b"$-1\r\n",
+            Resp::V3 => b"_\r\n",
+        });
+    }
+
+    /// The missing array.
+    pub fn nil_array(&mut self) {
+        self.bytes.extend_from_slice(match self.resp {
+            Resp::V2 => b"*-1\r\n",
+            Resp::V3 => b"_\r\n",
+        });
+    }
+
+    pub fn array(&mut self, len: usize) {
+        self.head(b'*', len as i64);
+    }
+
+    /// A map of `len` pairs; a flat array in RESP2.
+    pub fn map(&mut self, len: usize) {
+        match self.resp {
+            Resp::V2 => self.head(b'*', 2 * len as i64),
+            Resp::V3 => self.head(b'%', len as i64),
+        }
+    }
+
+    /// A set; an array in RESP2.
+    pub fn set(&mut self, len: usize) {
+        match self.resp {
+            Resp::V2 => self.head(b'*', len as i64),
+            Resp::V3 => self.head(b'~', len as i64),
+        }
+    }
+
+    /// Appends replies that were encoded before, for the same protocol.
+    pub fn encoded(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub fn mark(&self) -> Mark {
+        Mark { bytes: self.bytes.len(), shared: self.shared.len() }
+    }
+
+    /// Forgets everything written after `mark`.
+    pub fn rewind(&mut self, mark: Mark) {
+        self.bytes.truncate(mark.bytes);
+        for (_, bytes) in self.shared.drain(mark.shared..) {
+            self.shared_len -= bytes.len();
+        }
+    }
+
+    /// Empties the reply and keeps up to `capacity` bytes of its buffer.
+    pub fn clear(&mut self, capacity: usize) {
+        self.bytes.clear();
+        self.bytes.shrink_to(capacity);
+        self.shared.clear();
+        self.shared_len = 0;
+    }
+
+    /// Total bytes to send.
+    pub fn len(&self) -> usize {
+        self.bytes.len() + self.shared_len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The parts to send, in order. One part unless large strings are shared.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut from = 0;
+        let tail = self.shared.last().map_or(0, |(at, _)| *at);
+        self.shared
+            .iter()
+            .flat_map(move |(at, bytes)| [&self.bytes[std::mem::replace(&mut from, *at)..*at], bytes.as_slice()])
+            .chain(std::iter::once(&self.bytes[tail..]))
+            .filter(|part| !part.is_empty())
+    }
+
+    /// The encoded bytes, when no large string is shared among them.
+    pub fn as_single(&self) -> Option<&[u8]> {
+        self.shared.is_empty().then_some(self.bytes.as_slice())
+    }
+
+    pub fn resp(&self) -> Resp {
+        self.resp
+    }
+
+    fn crlf(&mut self) {
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    #[inline]
+    fn head(&mut self, kind: u8, value: i64) {
+        if (0..10).contains(&value) {
+            self.bytes.extend_from_slice(&[kind, b'0' + value as u8, b'\r', b'\n']);
+        } else if (10..100).contains(&value) {
+            self.bytes.extend_from_slice(&[kind, b'0' + (value / 10) as u8, b'0' + (value % 10) as u8, b'\r', b'\n']);
+        } else {
+            self.bytes.push(kind);
+            self.bytes.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+            self.crlf();
+        }
+    }
+}
+
+#[cfg(all(test, not(kiba_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn written(resp: Resp, write: impl FnOnce(&mut Reply)) -> String {
+        let mut reply = Reply::default();
+        reply.set_resp(resp);
+        write(&mut reply);
+        let bytes: Vec<u8> = reply.parts().collect::<Vec<_>>().concat();
+        assert_eq!(bytes.len(), reply.len());
+        String::from_utf8(bytes).expect("test replies are text")
+    }
+
+    fn everything(reply: &mut Reply) {
+        reply.integer(-12);
+        reply.count(7);
+        reply.count(99);
+        reply.count(100);
+        reply.nil();
+        reply.nil_array();
+        reply.map(1);
+        reply.set(2);
+        reply.array(0);
+        reply.verbatim("txt", b"hi");
+        reply.bulk_integer(i64::MIN);
+    }
+
+    #[test]
+    fn both_protocols() {
+        let tail = "$20\r\n-9223372036854775808\r\n";
+        let v2 = ":-12\r\n:7\r\n:99\r\n:100\r\n$-1\r\n*-1\r\n*2\r\n*2\r\n*0\r\n$2\r\nhi\r\n";
+        let v3 = ":-12\r\n:7\r\n:99\r\n:100\r\n_\r\n_\r\n%1\r\n~2\r\n*0\r\n=6\r\ntxt:hi\r\n";
+        assert_eq!(written(Resp::V2, everything), format!("{v2}{tail}"));
+        assert_eq!(written(Resp::V3, everything), format!("{v3}{tail}"));
+    }
+
+    #[test]
+    fn line_breaks_in_an_error_become_spaces() {
+        assert_eq!(written(Resp::V2, |reply| reply.error("ERR a\r\n+OK")), "-ERR a  +OK\r\n");
+    }
+
+    #[test]
+    fn large_strings_are_shared_in_place() {
+        let large = Arc::new(vec![b'x'; SHARE_MIN]);
+        let text = written(Resp::V2, |reply| {
+            reply.ok();
+            reply.bulk_shared(&large);
+            let mark = reply.mark();
+            reply.bulk_shared(&large);
+            reply.rewind(mark);
+            reply.bulk_shared(&large);
+            reply.integer(1);
+        });
+        let x = "x".repeat(SHARE_MIN);
+        assert_eq!(text, format!("+OK\r\n$16384\r\n{x}\r\n$16384\r\n{x}\r\n:1\r\n"));
+        assert_eq!(Arc::strong_count(&large), 1);
+    }
+}
