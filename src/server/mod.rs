@@ -1,0 +1,94 @@
+//! The server's shared state: configuration, clients, statistics, pause and shutdown. No data lives here.
+
+pub mod clients;
+pub mod pause;
+mod stats;
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use clients::Clients;
+pub use pause::{Pause, PauseMode};
+pub use stats::{Count, Stats, Tally};
+
+use crate::config::Config;
+use crate::store::{Env, KeyHasher, Limits};
+use crate::sync::{Arc, AtomicBool, Ordering};
+
+/// Shared by all connections and the engine.
+pub struct Server {
+    pub config: Arc<Config>,
+    pub clients: Clients,
+    pub stats: Stats,
+    pub pause: Pause,
+    pub env: Env,
+    /// Set when the server is to stop; every client is woken then.
+    stopping: AtomicBool,
+    pub stop: tokio::sync::Notify,
+    pub started: Instant,
+    pub started_at: u64,
+    /// 40 random hexadecimal digits that name this run.
+    pub run_id: String,
+    pub engine: &'static str,
+}
+
+impl Server {
+    pub fn new(config: Arc<Config>) -> Arc<Self> {
+        use crate::config::value::{EngineKind, Hasher};
+        let hasher = match config.hasher() {
+            Hasher::Default => KeyHasher::seeded(),
+            Hasher::Fnv => KeyHasher::Fnv,
+            Hasher::Siphash => KeyHasher::sip(),
+        };
+        let engine = match config.engine() {
+            EngineKind::Sharded => "sharded",
+            EngineKind::Channel => "channel",
+        };
+        Arc::new(Self {
+            clients: Clients::default(),
+            stats: Stats::default(),
+            pause: Pause::default(),
+            env: Env::new(hasher),
+            stopping: AtomicBool::new(false),
+            stop: tokio::sync::Notify::new(),
+            started: Instant::now(),
+            started_at: now(),
+            run_id: random_hex(40),
+            engine,
+            config,
+        })
+    }
+
+    /// The thresholds of the compact encodings, as configured now.
+    pub fn limits(&self) -> Limits {
+        Limits::from(&*self.config)
+    }
+
+    /// Asks everything to stop: no new connections, what was read is answered, then the process ends.
+    pub fn request_stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.stop.notify_waiters();
+        self.stop.notify_one();
+        self.clients.wake_all();
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn now() -> u64 {
+    // A clock before 1970 reads as 1970: deadlines then lie in the future, which loses nothing.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+fn random_hex(digits: usize) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for i in 0..digits.div_ceil(16) {
+        // The hasher's keys are drawn from the operating system.
+        let _ = write!(text, "{:016x}", ahash::RandomState::new().hash_one(i));
+    }
+    text.truncate(digits);
+    text
+}
