@@ -135,6 +135,10 @@ flags! {
     WRITE = 12, "write";
     /// Reads the data (likewise).
     READONLY = 13, "readonly";
+    /// Reaches every database, not only the selected one.
+    ALL_DATABASES = 14, "";
+    /// Changes what the server runs with: never paused by CLIENT PAUSE ALL.
+    NEVER_PAUSED = 15, "";
 }
 
 impl Flags {

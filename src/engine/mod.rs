@@ -11,8 +11,12 @@ pub mod sharded;
 use std::future::Future;
 use std::ops::Range;
 
-use crate::parser::Batch;
+use crate::command::{Call, Control, Run};
+use crate::parser::{Batch, Request, Verdict};
+use crate::server::{Server, Tally};
 use crate::session::Session;
+use crate::store::Entry;
+use crate::store::table::Table;
 use crate::store::watch::Flag;
 use crate::sync::Arc;
 
@@ -82,4 +86,49 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The name that the option `engine` gives it.
     fn name(&self) -> &'static str;
+}
+
+/// Runs a transaction on parts that are held already. Shared by the engines.
+fn transact(held: &mut dyn held::Held, transaction: &mut Transaction, server: &Server) {
+    let Transaction { batch, session, watching, is_aborted } = transaction;
+    let tally = Tally::default();
+    *is_aborted = watching.flag.is_raised()
+        || watching.keys.iter().any(|watched| {
+            // Expired but not yet removed: nobody has raised the flag.
+            let is_live = |entry: &Entry| !entry.is_expired(batch.now);
+            let table = held.table(watched.db, watched.hash);
+            let exists = table.find_key(watched.hash, &watched.key).is_some_and(|at| is_live(table.entry(at)));
+            watched.existed && !exists
+        });
+    if *is_aborted {
+        return batch.reply.nil_array();
+    }
+    let Batch { input, spans, requests, keys, reply, now } = &mut **batch;
+    reply.array(requests.len());
+    for request in requests.iter() {
+        let Verdict::Run(command) = request.verdict else { unreachable!("only commands that can run are queued") };
+        let spans = &spans[request.spans()];
+        let call = Call { input, spans, command, now: *now, db: session.db, server };
+        reply.set_resp(session.resp);
+        match command.spec.run {
+            Run::Session(run) => {
+                let mark = reply.mark();
+                held::settle(run(session, &call, reply).map(|_| ()), mark, reply);
+            }
+            // Nothing to do inside of a transaction; the watch is over by now.
+            Run::Control(Control::Unwatch) => reply.ok(),
+            _ => held::run(held, command, &keys[request.keys()], &call, reply, &tally),
+        }
+    }
+    server.stats.add_tally(&tally);
+}
+
+/// The database that is selected after a queued request: SELECT changes it for those that follow.
+fn selected(batch: &Batch, request: &Request, db: u16, databases: u16) -> u16 {
+    let Verdict::Run(command) = request.verdict else { return db };
+    if command.spec.name != "select" {
+        return db;
+    }
+    let index = batch.arguments(request).nth(1).and_then(crate::number::parse_i64);
+    index.and_then(|index| u16::try_from(index).ok()).filter(|&index| index < databases).unwrap_or(db)
 }

@@ -216,7 +216,8 @@ impl Keyspace for HeldExclusive<'_> {
     }
 
     fn is_used(&self, db: u16) -> bool {
-        self.shards.is_used(db)
+        // A database that came into use after the locks were taken is none of this command's business.
+        self.ids.binary_search(&PartId { db, index: 0 }).is_ok()
     }
 
     fn read(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(&Raw, usize)) {
