@@ -6,7 +6,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::value::{Class, Limit, Limits, Value};
+use super::types::{Class, Limit, Limits};
+use super::value::Value;
 
 /// The current value of one option. Written by `Config::set` under its writer lock, read by anyone at any time.
 pub(crate) enum Cell {

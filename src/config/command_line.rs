@@ -229,7 +229,7 @@ fn value_name(kind: Kind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::Dir;
+    use super::super::tests::Dir;
     use super::*;
 
     fn run(args: &[&str], stdin: &str) -> Start {

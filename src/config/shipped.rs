@@ -1,8 +1,8 @@
 //! The commented `kiba.conf` that ships with Kiba, generated from the table.
 
-use super::file::quoted;
 use super::table::{Change, SPECS};
 use super::value::Kind;
+use super::words::quoted;
 
 const HEAD: &str = "\
 # Kiba's configuration: every option with its documentation and its default.

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use super::Config;
 use super::cell::Read;
-use super::value::{
-    Dialect, EngineKind, Events, Fsync, Hasher, IoModel, Kind, Limits, LogFormat, LogLevel,
-    Permission, Policy, check,
+use super::check;
+use super::types::{
+    Dialect, EngineKind, Events, Fsync, Hasher, IoModel, Limits, LogFormat, LogLevel, Permission,
+    Policy,
 };
+use super::value::Kind;
 
 /// One row of the table.
 #[derive(Debug)]
