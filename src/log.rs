@@ -32,12 +32,7 @@ impl Log {
         let path = config.logfile();
         let (log, subscriber) = if path.is_empty() {
             let is_terminal = io::stdout().is_terminal();
-            Log::build(
-                config.loglevel(),
-                config.log_format(),
-                is_terminal,
-                io::stdout,
-            )
+            Log::build(config.loglevel(), config.log_format(), is_terminal, io::stdout)
         } else {
             let file = LogFile::open(&path)?;
             Log::build(config.loglevel(), config.log_format(), false, file)
@@ -63,17 +58,12 @@ impl Log {
         W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     {
         let (filter, level) = reload::Layer::new(filter(level));
-        let lines = tracing_subscriber::fmt::layer()
-            .with_writer(writer)
-            .with_ansi(has_colours);
+        let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(has_colours);
         let lines = match format {
             LogFormat::Text => lines.boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
         };
-        (
-            Log { level },
-            Box::new(Registry::default().with(filter).with(lines)),
-        )
+        (Log { level }, Box::new(Registry::default().with(filter).with(lines)))
     }
 }
 
@@ -97,17 +87,10 @@ struct LogFile {
 
 impl LogFile {
     fn open(path: &str) -> io::Result<LogFile> {
-        let named = |error: io::Error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot open the logfile {path}: {error}"),
-            )
-        };
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot open the logfile {path}: {error}"));
         let path = std::path::absolute(path).map_err(named)?;
         append(&path).map_err(named)?;
-        Ok(LogFile {
-            path: Arc::new(path),
-        })
+        Ok(LogFile { path: Arc::new(path) })
     }
 }
 
@@ -139,8 +122,7 @@ mod tests {
 
     impl Memory {
         fn take(&self) -> String {
-            String::from_utf8(std::mem::take(&mut *self.0.lock().expect("not poisoned")))
-                .expect("UTF-8")
+            String::from_utf8(std::mem::take(&mut *self.0.lock().expect("not poisoned"))).expect("UTF-8")
         }
     }
 
@@ -173,8 +155,7 @@ mod tests {
     #[test]
     fn the_level_filters_and_can_change() {
         let memory = Memory::default();
-        let (log, subscriber) =
-            Log::build(LogLevel::Notice, LogFormat::Text, false, memory.clone());
+        let (log, subscriber) = Log::build(LogLevel::Notice, LogFormat::Text, false, memory.clone());
         tracing::subscriber::with_default(subscriber, || {
             for (level, count) in [
                 (LogLevel::Notice, 3),
@@ -193,13 +174,9 @@ mod tests {
 
     #[test]
     fn text_and_json_are_one_line_an_event() {
-        for (format, expected) in [
-            (
-                LogFormat::Text,
-                " INFO kiba::log::tests: client closed id=7",
-            ),
-            (LogFormat::Json, r#""id":7"#),
-        ] {
+        for (format, expected) in
+            [(LogFormat::Text, " INFO kiba::log::tests: client closed id=7"), (LogFormat::Json, r#""id":7"#)]
+        {
             let memory = Memory::default();
             let (_log, subscriber) = Log::build(LogLevel::Notice, format, false, memory.clone());
             tracing::subscriber::with_default(subscriber, || {
@@ -228,13 +205,8 @@ mod tests {
         let read = |name: &str| std::fs::read_to_string(dir.join(name)).expect("it was written");
         assert!(read("old.log").starts_with("before\n") && read("old.log").ends_with("one\n"));
         assert!(read("kiba.log").ends_with("two\n") && !read("kiba.log").contains("one"));
-        let error = LogFile::open("/no/such/directory/kiba.log")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("cannot open the logfile /no/such/directory/kiba.log: No such file"),
-            "{error}"
-        );
+        let error = LogFile::open("/no/such/directory/kiba.log").unwrap_err().to_string();
+        assert!(error.starts_with("cannot open the logfile /no/such/directory/kiba.log: No such file"), "{error}");
         std::fs::remove_dir_all(&dir).expect("own directory");
     }
 }

@@ -54,10 +54,13 @@ impl Batch {
         let verdict = resolve(&self.input, arguments);
         if let Verdict::Run(command) = verdict {
             let input = &self.input;
-            self.keys.extend(command.spec.keys.of(arguments.len()).map(|arg| Key {
-                arg: arg as u32,
-                hash: hasher.hash(arguments[arg].of(input)),
-            }));
+            self.keys.extend(
+                command
+                    .spec
+                    .keys
+                    .of(arguments.len())
+                    .map(|arg| Key { arg: arg as u32, hash: hasher.hash(arguments[arg].of(input)) }),
+            );
         }
         self.requests.push(Request {
             verdict,

@@ -1,6 +1,6 @@
 //! One call of a command: its arguments and its circumstances.
 
-use crate::config::value::Dialect;
+use crate::config::Dialect;
 use crate::error::Error;
 use crate::lexer::Span;
 use crate::number;

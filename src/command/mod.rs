@@ -4,7 +4,12 @@
 //! reaches data is its [`Run`] type, and through it a command can reach only the keys that its row declares.
 
 mod call;
+mod connection;
+mod expiry;
+mod key;
 mod registry;
+mod string;
+mod transaction;
 
 pub use call::Call;
 pub use registry::{Command, by_index, commands, find, subcommand};
@@ -61,7 +66,11 @@ impl Arity {
 pub enum Keys {
     None,
     /// From `first` to `last` (negative: counted from the end) in steps, as COMMAND shows it.
-    Range { first: u8, last: i8, step: u8 },
+    Range {
+        first: u8,
+        last: i8,
+        step: u8,
+    },
 }
 
 impl Keys {
@@ -135,6 +144,8 @@ flags! {
     WRITE = 12, "write";
     /// Reads the data (likewise).
     READONLY = 13, "readonly";
+    /// Not in the slow log, since its parts are.
+    SKIP_SLOWLOG = 16, "skip_slowlog";
     /// Reaches every database, not only the selected one.
     ALL_DATABASES = 14, "";
     /// Changes what the server runs with: never paused by CLIENT PAUSE ALL.
@@ -321,8 +332,12 @@ pub trait Keyspace {
 pub struct Progress {
     /// The next part to visit.
     pub part: usize,
-    /// Elements collected.
+    /// The place within that part.
+    pub position: u64,
+    /// Elements looked at or collected, as the command counts them.
     pub count: usize,
+    /// Elements found.
+    pub found_count: usize,
     /// The elements, encoded.
     pub found: Reply,
 }
@@ -343,4 +358,9 @@ pub enum Step {
 }
 
 /// All families, in the order of the documentation. The only list of them.
-static FAMILIES: &[(&str, &[Spec])] = &[];
+static FAMILIES: &[(&str, &[Spec])] = &[
+    ("string", string::SPECS),
+    ("generic", key::SPECS),
+    ("transactions", transaction::SPECS),
+    ("connection", connection::SPECS),
+];

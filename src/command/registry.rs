@@ -76,7 +76,10 @@ pub fn commands() -> &'static [Command] {
 
 /// The command or subcommand with this index.
 pub fn by_index(index: u32) -> Option<&'static Command> {
-    commands().iter().flat_map(|command| std::iter::once(command).chain(&command.subcommands)).find(|it| it.index == index)
+    commands()
+        .iter()
+        .flat_map(|command| std::iter::once(command).chain(&command.subcommands))
+        .find(|it| it.index == index)
 }
 
 /// Finds a command by its name, in any case.

@@ -23,9 +23,9 @@ impl Cell {
         match value {
             Value::Word(word) => Cell::Word(AtomicU64::new(*word)),
             Value::Text(text) => Cell::Text(RwLock::new(text.clone())),
-            Value::Limits(limits) => Cell::Limits(limits.0.map(|limit| {
-                [limit.hard_bytes, limit.soft_bytes, limit.soft_seconds].map(AtomicU64::new)
-            })),
+            Value::Limits(limits) => Cell::Limits(
+                limits.0.map(|limit| [limit.hard_bytes, limit.soft_bytes, limit.soft_seconds].map(AtomicU64::new)),
+            ),
         }
     }
 
@@ -53,8 +53,7 @@ impl Cell {
             Cell::Word(word) => Value::Word(word.load(Relaxed)),
             Cell::Text(_) => Value::Text(self.text()),
             Cell::Limits(_) => {
-                let limits =
-                    [Class::Normal, Class::Replica, Class::Pubsub].map(|class| self.limit(class));
+                let limits = [Class::Normal, Class::Replica, Class::Pubsub].map(|class| self.limit(class));
                 Value::Limits(Limits(limits))
             }
         }

@@ -16,10 +16,7 @@ pub(crate) fn bind(text: &str) -> Result<String, &'static str> {
     if addresses.len() > 16 {
         return Err("Too many bind addresses specified.");
     }
-    if addresses
-        .iter()
-        .all(|address| is_address(address.strip_prefix('-').unwrap_or(address)))
-    {
+    if addresses.iter().all(|address| is_address(address.strip_prefix('-').unwrap_or(address))) {
         Ok(addresses.join(" "))
     } else {
         Err("Invalid bind address.")
@@ -33,9 +30,7 @@ fn is_address(host: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     // A name whose last label is a number can only be a mistyped IPv4 address.
     let last = host.rsplit('.').next().unwrap_or_default();
@@ -45,12 +40,7 @@ fn is_address(host: &str) -> bool {
 
 pub(crate) fn compat_version(text: &str) -> Result<String, &'static str> {
     let parts: Vec<&str> = text.split('.').collect();
-    let is_part = |part: &&str| {
-        part.len() <= 3
-            && part
-                .parse::<u8>()
-                .is_ok_and(|number| number.to_string() == **part)
-    };
+    let is_part = |part: &&str| part.len() <= 3 && part.parse::<u8>().is_ok_and(|number| number.to_string() == **part);
     if parts.len() == 3 && parts.iter().all(is_part) {
         Ok(text.to_owned())
     } else {
@@ -59,11 +49,7 @@ pub(crate) fn compat_version(text: &str) -> Result<String, &'static str> {
 }
 
 pub(crate) fn save(text: &str) -> Result<String, &'static str> {
-    if text.trim().is_empty() {
-        Ok(String::new())
-    } else {
-        Err("Kiba does not save snapshots yet")
-    }
+    if text.trim().is_empty() { Ok(String::new()) } else { Err("Kiba does not save snapshots yet") }
 }
 
 pub(crate) fn appendonly(text: &str) -> Result<String, &'static str> {
@@ -75,25 +61,17 @@ pub(crate) fn appendonly(text: &str) -> Result<String, &'static str> {
 }
 
 pub(crate) fn dbfilename(text: &str) -> Result<String, &'static str> {
-    if text.contains('/') {
-        Err("dbfilename can't be a path, just a filename")
-    } else {
-        any(text)
-    }
+    if text.contains('/') { Err("dbfilename can't be a path, just a filename") } else { any(text) }
 }
 
 /// An existing directory, made absolute. Empty stands for the working directory.
 pub(crate) fn dir(text: &str) -> Result<String, &'static str> {
     let path = Path::new(if text.is_empty() { "." } else { text });
-    let path = path
-        .canonicalize()
-        .map_err(|_| "No such directory, or no permission to enter it")?;
+    let path = path.canonicalize().map_err(|_| "No such directory, or no permission to enter it")?;
     if !path.is_dir() {
         return Err("Not a directory");
     }
-    path.into_os_string()
-        .into_string()
-        .map_err(|_| "The directory's name is not valid UTF-8")
+    path.into_os_string().into_string().map_err(|_| "The directory's name is not valid UTF-8")
 }
 
 /// Takes the ports away from the original Kiba's form of `bind` (`127.0.0.1:6464`, `[::1]:6464`, `localhost:6464`).
@@ -110,18 +88,9 @@ pub(crate) fn split_port(addresses: &str) -> Result<(String, Option<u16>), &'sta
             Some(rest) => ("-", rest),
             None => ("", address),
         };
-        let (host, digits) = match address
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once(']'))
-        {
+        let (host, digits) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((host, "")) => (host, None),
-            Some((host, rest)) => (
-                host,
-                Some(
-                    rest.strip_prefix(':')
-                        .ok_or("expected a colon after the bracket")?,
-                ),
-            ),
+            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or("expected a colon after the bracket")?)),
             // More than one colon outside of brackets is an IPv6 address without a port.
             None => match address.split_once(':') {
                 Some((host, digits)) if !digits.contains(':') => (host, Some(digits)),
@@ -148,59 +117,25 @@ mod tests {
 
     #[test]
     fn bind_takes_addresses_and_names() {
-        for text in [
-            "127.0.0.1",
-            "127.0.0.1 ::1",
-            "* -::*",
-            "-::1",
-            "localhost",
-            "my-host.example_1.org",
-            "",
-        ] {
+        for text in ["127.0.0.1", "127.0.0.1 ::1", "* -::*", "-::1", "localhost", "my-host.example_1.org", ""] {
             assert_eq!(bind(text), Ok(text.to_owned()));
         }
         assert_eq!(bind("  127.0.0.1\t::1 "), Ok("127.0.0.1 ::1".to_owned()));
-        for text in [
-            "1.2.3.4.5",
-            "256.1.1.1",
-            "1.2.3",
-            "::g",
-            "a b..c",
-            "--x",
-            "ho!st",
-            "tcp://host",
-        ] {
+        for text in ["1.2.3.4.5", "256.1.1.1", "1.2.3", "::g", "a b..c", "--x", "ho!st", "tcp://host"] {
             assert_eq!(bind(text), Err("Invalid bind address."), "{text:?}");
         }
-        assert_eq!(
-            bind(&"::1 ".repeat(16)).map(|text| text.len()),
-            Ok(16 * 4 - 1)
-        );
-        assert_eq!(
-            bind(&"::1 ".repeat(17)),
-            Err("Too many bind addresses specified.")
-        );
+        assert_eq!(bind(&"::1 ".repeat(16)).map(|text| text.len()), Ok(16 * 4 - 1));
+        assert_eq!(bind(&"::1 ".repeat(17)), Err("Too many bind addresses specified."));
     }
 
     #[test]
     fn a_port_behind_the_address_is_taken_away() {
-        let split =
-            |text| split_port(text).map(|(hosts, port)| (hosts, port.map_or(-1, i32::from)));
+        let split = |text| split_port(text).map(|(hosts, port)| (hosts, port.map_or(-1, i32::from)));
         assert_eq!(split("127.0.0.1:6464"), Ok(("127.0.0.1".to_owned(), 6464)));
         assert_eq!(split("127.0.0.1 ::1"), Ok(("127.0.0.1 ::1".to_owned(), -1)));
-        assert_eq!(
-            split("-[::1]:7000 localhost:7000"),
-            Ok(("-::1 localhost".to_owned(), 7000))
-        );
+        assert_eq!(split("-[::1]:7000 localhost:7000"), Ok(("-::1 localhost".to_owned(), 7000)));
         assert_eq!(split("[::1]"), Ok(("::1".to_owned(), -1)));
-        for text in [
-            "1.1.1.1:",
-            "1.1.1.1:x",
-            "1.1.1.1:65536",
-            "1.1.1.1:-1",
-            "[::1]7",
-            "a:1 b:2",
-        ] {
+        for text in ["1.1.1.1:", "1.1.1.1:x", "1.1.1.1:65536", "1.1.1.1:-1", "[::1]7", "a:1 b:2"] {
             assert!(split(text).is_err(), "{text:?}");
         }
     }
@@ -209,17 +144,7 @@ mod tests {
     fn versions_have_three_small_numbers() {
         assert!(compat_version("7.4.2").is_ok());
         assert!(compat_version("255.0.0").is_ok());
-        for text in [
-            "",
-            "7",
-            "7.4",
-            "7.4.2.1",
-            "7.4.x",
-            "07.4.2",
-            "7.4.-1",
-            "7.4.256",
-            "7.4.2\r\n",
-        ] {
+        for text in ["", "7", "7.4", "7.4.2.1", "7.4.x", "07.4.2", "7.4.-1", "7.4.256", "7.4.2\r\n"] {
             assert!(compat_version(text).is_err(), "{text:?}");
         }
     }

@@ -39,8 +39,7 @@ const IMPORTANT: &[Id] = &[
     Id::MaxmemoryPolicy,
 ];
 
-const ABOUT: &str =
-    "An in-memory, multithreaded key-value server that any Redis client can talk to.";
+const ABOUT: &str = "An in-memory, multithreaded key-value server that any Redis client can talk to.";
 
 const EXAMPLES: &str = "\
 Every option of the configuration file is a flag: --NAME VALUE or --NAME=VALUE. Flags override the file.
@@ -76,15 +75,10 @@ pub fn start(args: impl IntoIterator<Item = OsString>, stdin: impl Read) -> Star
     }
     match read(&matches, stdin) {
         Err(problems) => {
-            let lines: Vec<String> = problems
-                .iter()
-                .map(|problem| format!("{problem}\n"))
-                .collect();
+            let lines: Vec<String> = problems.iter().map(|problem| format!("{problem}\n")).collect();
             Start::Refuse(lines.concat())
         }
-        Ok(_) if matches.get_flag("check") => {
-            Start::Print("The configuration is valid.\n".to_owned())
-        }
+        Ok(_) if matches.get_flag("check") => Start::Print("The configuration is valid.\n".to_owned()),
         Ok(config) => Start::Serve(config),
     }
 }
@@ -107,9 +101,7 @@ fn read(matches: &ArgMatches, mut stdin: impl Read) -> Result<Config, Vec<Proble
             let mut text = Vec::new();
             match stdin.read_to_end(&mut text) {
                 Ok(_) => draft.read_text(&text, "stdin", &mut problems),
-                Err(error) => {
-                    problems.push(Problem::new("stdin", format!("cannot read it: {error}")))
-                }
+                Err(error) => problems.push(Problem::new("stdin", format!("cannot read it: {error}"))),
             }
         }
         Some(path) => {
@@ -127,11 +119,7 @@ fn read(matches: &ArgMatches, mut stdin: impl Read) -> Result<Config, Vec<Proble
     if problems.is_empty() {
         draft.check_whole(&mut problems);
     }
-    if problems.is_empty() {
-        Ok(Config::from_draft(draft, file))
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(Config::from_draft(draft, file)) } else { Err(problems) }
 }
 
 /// The flags given, in the order of the command line: the last one wins, as in the file.
@@ -160,12 +148,8 @@ enum Show {
 }
 
 fn command(show: Show) -> Command {
-    let switch = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .action(ArgAction::SetTrue)
-            .help(help)
-    };
+    let switch =
+        |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     Command::new("kiba")
         .about(ABOUT)
         .disable_version_flag(true)
@@ -176,14 +160,8 @@ fn command(show: Show) -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Configuration file, in front of all flags; - reads the standard input"),
         )
-        .arg(switch(
-            "check",
-            "Look for mistakes in the configuration, start nothing",
-        ))
-        .arg(switch(
-            "print-conf",
-            "Print a commented configuration file with all options at their defaults",
-        ))
+        .arg(switch("check", "Look for mistakes in the configuration, start nothing"))
+        .arg(switch("print-conf", "Print a commented configuration file with all options at their defaults"))
         .arg(switch("help-all", "Print help for every option"))
         .arg(switch("version", "Print the version").short('V'))
         .args(SPECS.iter().map(|spec| flag(spec, show)))
@@ -200,11 +178,7 @@ fn flag(spec: &'static Spec, show: Show) -> Arg {
         .help(help(spec))
         .help_heading(spec.section)
         .hide(show == Show::Important && !IMPORTANT.contains(&spec.id));
-    if spec.kind.takes_many() {
-        arg.num_args(1..)
-    } else {
-        arg.num_args(1)
-    }
+    if spec.kind.takes_many() { arg.num_args(1..) } else { arg.num_args(1) }
 }
 
 fn help(spec: &Spec) -> String {
@@ -233,9 +207,7 @@ mod tests {
     use super::*;
 
     fn run(args: &[&str], stdin: &str) -> Start {
-        let args = std::iter::once("kiba")
-            .chain(args.iter().copied())
-            .map(OsString::from);
+        let args = std::iter::once("kiba").chain(args.iter().copied()).map(OsString::from);
         start(args, stdin.as_bytes())
     }
 
@@ -275,11 +247,7 @@ mod tests {
     fn every_option_is_a_flag_in_both_forms() {
         for spec in SPECS {
             for name in spec.names() {
-                let default = if spec.name == "dir" {
-                    "/"
-                } else {
-                    spec.default
-                };
+                let default = if spec.name == "dir" { "/" } else { spec.default };
                 serve(&[&format!("--{name}={default}")]);
                 serve(&[&format!("--{name}"), default]);
             }
@@ -299,54 +267,29 @@ mod tests {
         assert_eq!(port(&["--bind", "127.0.0.1:3", "--port", "2"]), 2);
         assert_eq!(port(&["--port", "2", "--bind", "127.0.0.1:3"]), 3);
         let config = serve(&[path, "--engine=channel", "--threads", "2"]);
-        assert_eq!(
-            (config.engine().name(), config.threads(), config.timeout()),
-            ("channel", 2, 5)
-        );
+        assert_eq!((config.engine().name(), config.threads(), config.timeout()), ("channel", 2, 5));
         assert_eq!(config.file(), Some(Path::new(path)));
     }
 
     #[test]
     fn values_may_be_several_negative_or_empty() {
-        assert_eq!(
-            &*serve(&["--bind", "127.0.0.1", "::1", "--port", "1"]).bind(),
-            "127.0.0.1 ::1"
-        );
+        assert_eq!(&*serve(&["--bind", "127.0.0.1", "::1", "--port", "1"]).bind(), "127.0.0.1 ::1");
         assert_eq!(&*serve(&["--bind=127.0.0.1 -::1"]).bind(), "127.0.0.1 -::1");
         assert_eq!(&*serve(&["--bind=-::1"]).bind(), "-::1");
-        assert_eq!(
-            serve(&["--slowlog-log-slower-than", "-1"]).slowlog_log_slower_than(),
-            -1
-        );
-        assert_eq!(
-            serve(&["--list-max-ziplist-size=-3"]).list_max_listpack_size(),
-            -3
-        );
+        assert_eq!(serve(&["--slowlog-log-slower-than", "-1"]).slowlog_log_slower_than(), -1);
+        assert_eq!(serve(&["--list-max-ziplist-size=-3"]).list_max_listpack_size(), -3);
         assert_eq!(&*serve(&["--save", ""]).save(), "");
         assert_eq!(&*serve(&["--requirepass=--x y"]).requirepass(), "--x y");
         let config = serve(&["--client-output-buffer-limit", "normal", "1mb", "0", "0"]);
-        assert_eq!(
-            config.output_limit(super::super::Class::Normal).hard_bytes,
-            1 << 20
-        );
+        assert_eq!(config.output_limit(super::super::Class::Normal).hard_bytes, 1 << 20);
     }
 
     #[test]
     fn the_standard_input_is_a_file_without_a_name() {
-        let Start::Serve(config) = run(&["-", "--timeout", "3"], "port 7001\ntimeout 1\n") else {
-            panic!("valid")
-        };
-        assert_eq!(
-            (config.port(), config.timeout(), config.file()),
-            (7001, 3, None)
-        );
-        let Start::Refuse(text) = run(&["-"], "port 7001\nprot 1\n") else {
-            panic!("invalid")
-        };
-        assert_eq!(
-            text,
-            "stdin:2: unknown option \"prot\" (did you mean \"port\"?)\n"
-        );
+        let Start::Serve(config) = run(&["-", "--timeout", "3"], "port 7001\ntimeout 1\n") else { panic!("valid") };
+        assert_eq!((config.port(), config.timeout(), config.file()), (7001, 3, None));
+        let Start::Refuse(text) = run(&["-"], "port 7001\nprot 1\n") else { panic!("invalid") };
+        assert_eq!(text, "stdin:2: unknown option \"prot\" (did you mean \"port\"?)\n");
     }
 
     #[test]
@@ -362,55 +305,31 @@ mod tests {
                  --threads: found \"many\", expected an integer from 0 to 1024\n"
             )
         );
-        assert!(
-            refuse(&["/no/such/kiba.conf"])
-                .starts_with("/no/such/kiba.conf: cannot read it: No such file")
-        );
-        assert!(
-            refuse(&["--prot", "1"]).contains("'--port'"),
-            "{}",
-            refuse(&["--prot", "1"])
-        );
-        assert!(
-            refuse(&["--port"]).contains("--port <N>"),
-            "{}",
-            refuse(&["--port"])
-        );
+        assert!(refuse(&["/no/such/kiba.conf"]).starts_with("/no/such/kiba.conf: cannot read it: No such file"));
+        assert!(refuse(&["--prot", "1"]).contains("'--port'"), "{}", refuse(&["--prot", "1"]));
+        assert!(refuse(&["--port"]).contains("--port <N>"), "{}", refuse(&["--port"]));
         assert!(refuse(&["a.conf", "b.conf"]).contains("b.conf"));
         assert!(refuse(&["--port", "0"]).starts_with("nothing to listen on"));
     }
 
     #[test]
     fn check_only_checks() {
-        assert_eq!(
-            print(&["--check", "--port", "1"]),
-            "The configuration is valid.\n"
-        );
+        assert_eq!(print(&["--check", "--port", "1"]), "The configuration is valid.\n");
         assert!(refuse(&["--check", "--port", "x"]).starts_with("--port: "));
     }
 
     #[test]
     fn help_shows_the_important_and_help_all_everything() {
         let help = print(&["--help"]);
-        for part in [
-            "kiba [FILE] [--NAME VALUE ...]",
-            "--engine",
-            "--port",
-            "[default: 6464]",
-            "--help-all",
-            "--check",
-        ] {
+        for part in ["kiba [FILE] [--NAME VALUE ...]", "--engine", "--port", "[default: 6464]", "--help-all", "--check"]
+        {
             assert!(help.contains(part), "{part}: {help}");
         }
         assert!(!help.contains("--lfu-decay-time"));
         let all = print(&["--help-all"]);
         for spec in SPECS {
             assert!(all.contains(&format!("--{} ", spec.name)), "{}", spec.name);
-            assert!(
-                all.contains(&format!("{}:\n", spec.section)),
-                "{}",
-                spec.section
-            );
+            assert!(all.contains(&format!("{}:\n", spec.section)), "{}", spec.section);
         }
         assert_eq!(print(&["--print-conf"]), shipped());
     }
@@ -419,10 +338,7 @@ mod tests {
     fn the_version_names_both_versions() {
         for flag in ["--version", "-V"] {
             let text = print(&[flag]);
-            assert!(
-                text.starts_with(concat!("kiba ", env!("CARGO_PKG_VERSION"), "\n")),
-                "{text}"
-            );
+            assert!(text.starts_with(concat!("kiba ", env!("CARGO_PKG_VERSION"), "\n")), "{text}");
             assert!(text.contains("Redis 7.4.2"), "{text}");
         }
     }

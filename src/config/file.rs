@@ -57,28 +57,16 @@ impl Default for Draft {
 
 impl Draft {
     pub(crate) fn new(defaults: Vec<Value>) -> Draft {
-        Draft {
-            values: defaults.clone(),
-            defaults,
-            included: Vec::new(),
-        }
+        Draft { values: defaults.clone(), defaults, included: Vec::new() }
     }
 
     /// Reads a file and what it includes.
     pub(crate) fn read_file(&mut self, path: &Path, problems: &mut Vec<Problem>) {
         match read_limited(path) {
             Ok((text, real_path)) => {
-                self.read_lines(
-                    &text,
-                    &path.to_string_lossy(),
-                    &mut vec![real_path],
-                    problems,
-                );
+                self.read_lines(&text, &path.to_string_lossy(), &mut vec![real_path], problems);
             }
-            Err(error) => problems.push(Problem::new(
-                path.to_string_lossy(),
-                format!("cannot read it: {error}"),
-            )),
+            Err(error) => problems.push(Problem::new(path.to_string_lossy(), format!("cannot read it: {error}"))),
         }
     }
 
@@ -89,13 +77,7 @@ impl Draft {
 
     /// * `name`: of the file, as messages show it.
     /// * `stack`: the files being read, outermost first, absolute.
-    fn read_lines(
-        &mut self,
-        text: &[u8],
-        name: &str,
-        stack: &mut Vec<PathBuf>,
-        problems: &mut Vec<Problem>,
-    ) {
+    fn read_lines(&mut self, text: &[u8], name: &str, stack: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
         for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let place = format!("{name}:{}", at + 1);
             let words = match split_words(line) {
@@ -120,24 +102,12 @@ impl Draft {
         }
     }
 
-    fn include(
-        &mut self,
-        values: &[Vec<u8>],
-        place: String,
-        stack: &mut Vec<PathBuf>,
-        problems: &mut Vec<Problem>,
-    ) {
+    fn include(&mut self, values: &[Vec<u8>], place: String, stack: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
         let [path] = values else {
-            problems.push(Problem::new(
-                place,
-                format!("include: found {} values, expected one path", values.len()),
-            ));
+            problems.push(Problem::new(place, format!("include: found {} values, expected one path", values.len())));
             return;
         };
-        let base = stack
-            .last()
-            .and_then(|file| file.parent())
-            .unwrap_or(Path::new(""));
+        let base = stack.last().and_then(|file| file.parent()).unwrap_or(Path::new(""));
         let path = base.join(String::from_utf8_lossy(path).as_ref());
         let text = match read_limited(&path) {
             Err(error) => Err(format!("include: cannot read {}: {error}", path.display())),
@@ -145,10 +115,9 @@ impl Draft {
                 "include: {} is being read already, so it would include itself without end",
                 path.display()
             )),
-            Ok(_) if stack.len() >= INCLUDE_DEPTH_MAX => Err(format!(
-                "include: {} would be nested more than {INCLUDE_DEPTH_MAX} files deep",
-                path.display()
-            )),
+            Ok(_) if stack.len() >= INCLUDE_DEPTH_MAX => {
+                Err(format!("include: {} would be nested more than {INCLUDE_DEPTH_MAX} files deep", path.display()))
+            }
             Ok((text, real_path)) => {
                 stack.push(real_path);
                 Ok(text)
@@ -189,40 +158,29 @@ impl Draft {
             }
         };
         let found = |text: &[u8]| {
-            if spec.id.is_secret() {
-                "a secret that is no UTF-8".to_owned()
-            } else {
-                excerpt(text)
-            }
+            if spec.id.is_secret() { "a secret that is no UTF-8".to_owned() } else { excerpt(text) }
         };
         let mut port = None;
         if spec.id == Id::Bind
             && let Ok(addresses) = std::str::from_utf8(&text)
         {
-            let (hosts, number) = check::split_port(addresses)
-                .map_err(|error| format!("{name}: found {}, {error}", found(&text)))?;
+            let (hosts, number) =
+                check::split_port(addresses).map_err(|error| format!("{name}: found {}, {error}", found(&text)))?;
             text = hosts.into_bytes();
             port = number;
         }
         if let Kind::Limits = spec.kind {
             // In a file, the number of blanks between words does not matter.
-            text = text
-                .split(u8::is_ascii_whitespace)
-                .filter(|word| !word.is_empty())
-                .collect::<Vec<_>>()
-                .join(&b' ');
+            text = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(&b' ');
         }
         let slot = &mut self.values[spec.id as usize];
-        *slot = spec
-            .kind
-            .parse(&text, slot)
-            .map_err(|reason| match reason {
-                // "Invalid client class ..." says more than the general form.
-                Reason::Rule(text) if matches!(spec.kind, Kind::Limits) => {
-                    format!("{name}: {text} Expected {expected}")
-                }
-                _ => format!("{name}: found {}, expected {expected}", found(&text)),
-            })?;
+        *slot = spec.kind.parse(&text, slot).map_err(|reason| match reason {
+            // "Invalid client class ..." says more than the general form.
+            Reason::Rule(text) if matches!(spec.kind, Kind::Limits) => {
+                format!("{name}: {text} Expected {expected}")
+            }
+            _ => format!("{name}: found {}, expected {expected}", found(&text)),
+        })?;
         if let Some(port) = port {
             self.values[Id::Port as usize] = Value::Word(u64::from(port));
         }
@@ -234,8 +192,7 @@ impl Draft {
         let is_empty = |id: Id| self.values[id as usize] == Value::Text("".into());
         let has_no_tcp = self.values[Id::Port as usize] == Value::Word(0) || is_empty(Id::Bind);
         if has_no_tcp && is_empty(Id::UnixSocket) {
-            let text =
-                "nothing to listen on: without a TCP port and address, Kiba needs a unixsocket";
+            let text = "nothing to listen on: without a TCP port and address, Kiba needs a unixsocket";
             problems.push(Problem::new("", text.to_owned()));
         }
     }
@@ -243,33 +200,22 @@ impl Draft {
 
 impl Problem {
     pub(crate) fn new(place: impl Into<String>, text: String) -> Problem {
-        Problem {
-            place: place.into(),
-            text,
-        }
+        Problem { place: place.into(), text }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.place.is_empty() {
-            out.write_str(&self.text)
-        } else {
-            write!(out, "{}: {}", self.place, self.text)
-        }
+        if self.place.is_empty() { out.write_str(&self.text) } else { write!(out, "{}: {}", self.place, self.text) }
     }
 }
 
 /// The file's content and its absolute path without links.
 fn read_limited(path: &Path) -> std::io::Result<(Vec<u8>, PathBuf)> {
     let mut text = Vec::new();
-    File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut text)?;
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
     if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!(
-            "larger than {FILE_BYTES_MAX} bytes"
-        )));
+        return Err(std::io::Error::other(format!("larger than {FILE_BYTES_MAX} bytes")));
     }
     Ok((text, path.canonicalize()?))
 }
@@ -277,10 +223,7 @@ fn read_limited(path: &Path) -> std::io::Result<(Vec<u8>, PathBuf)> {
 /// What was found, in quotes, without control characters, and not longer than a line.
 fn excerpt(text: &[u8]) -> String {
     const LENGTH_MAX: usize = 60;
-    let head: String = String::from_utf8_lossy(text)
-        .chars()
-        .take(LENGTH_MAX)
-        .collect();
+    let head: String = String::from_utf8_lossy(text).chars().take(LENGTH_MAX).collect();
     let more = if head.len() < text.len() { "..." } else { "" };
     format!("{head:?}{more}")
 }
@@ -300,12 +243,8 @@ mod tests {
 
     #[test]
     fn the_original_kibas_file_works() {
-        let config = Config::from_text("# Kiba\nbind 127.0.0.1:6464\ncbound 128\nhasher fnv\n")
-            .expect("valid");
-        assert_eq!(
-            (config.port(), config.cbound(), config.hasher().name()),
-            (6464, 128, "fnv")
-        );
+        let config = Config::from_text("# Kiba\nbind 127.0.0.1:6464\ncbound 128\nhasher fnv\n").expect("valid");
+        assert_eq!((config.port(), config.cbound(), config.hasher().name()), (6464, 128, "fnv"));
     }
 
     #[test]
@@ -318,14 +257,8 @@ mod tests {
         )
         .expect("valid");
         assert_eq!(&*config.bind(), "127.0.0.1 -::1");
-        assert_eq!(
-            (config.port(), config.databases(), config.unixsocketperm()),
-            (7001, 4, 0o700)
-        );
-        assert_eq!(
-            (&*config.requirepass(), config.maxmemory()),
-            ("two words", 100 << 20)
-        );
+        assert_eq!((config.port(), config.databases(), config.unixsocketperm()), (7001, 4, 0o700));
+        assert_eq!((&*config.requirepass(), config.maxmemory()), ("two words", 100 << 20));
         assert_eq!(config.hash_max_listpack_entries(), 3);
         let limits = "normal 268435456 67108864 60 slave 2 2 2 pubsub 1048576 1048576 1";
         assert_eq!(config.client_output_buffer_limit().to_string(), limits);
@@ -350,7 +283,8 @@ mod tests {
                 format!("text:9: maxmemory: found \"1.5gb\", expected {bytes}"),
                 "text:10: engine: found \"fast\", expected one of sharded, channel".to_owned(),
                 "text:11: save: found \"3600 1\", expected \"\": Kiba does not save snapshots yet".to_owned(),
-                "text:12: appendonly: found \"yes\", expected no: Kiba does not write an append-only file yet".to_owned(),
+                "text:12: appendonly: found \"yes\", expected no: Kiba does not write an append-only file yet"
+                    .to_owned(),
                 "text:13: unknown option \"daemonize\"".to_owned(),
                 "text:14: bind: found \"1.2.3\", expected addresses such as 127.0.0.1 -::1".to_owned(),
                 "text:15: bind: found \"127.0.0.1:70000\", expected a port from 0 to 65535 after the colon".to_owned(),
@@ -381,10 +315,7 @@ mod tests {
             ("unixsocketperm 777", "unixsocketperm 778"),
             ("loglevel trace", "loglevel tracer"),
             ("compat-version 7.4.2", "compat-version 7.4"),
-            (
-                "maxmemory 18446744073709551615",
-                "maxmemory 18446744073709551616",
-            ),
+            ("maxmemory 18446744073709551615", "maxmemory 18446744073709551616"),
             ("dir /", "dir /no/such/directory"),
         ] {
             assert_eq!(problems(good), Vec::<String>::new(), "{good}");
@@ -398,15 +329,9 @@ mod tests {
         assert!(!shown.contains("hunter"), "{shown}");
         let mut found = Vec::new();
         Draft::default().read_text(b"requirepass hunter\xff", "text", &mut found);
-        assert_eq!(
-            found[0].to_string(),
-            "text:1: requirepass: found a secret that is no UTF-8, expected a password"
-        );
+        assert_eq!(found[0].to_string(), "text:1: requirepass: found a secret that is no UTF-8, expected a password");
         let shown = problems(&format!("port \"\\x1b[2J{}\"", "x".repeat(1000))).join("");
-        assert!(
-            shown.starts_with("text:1: port: found \"\\u{1b}[2Jxxx") && shown.len() < 200,
-            "{shown}"
-        );
+        assert!(shown.starts_with("text:1: port: found \"\\u{1b}[2Jxxx") && shown.len() < 200, "{shown}");
     }
 
     fn read(path: &Path) -> (Draft, Vec<String>) {
@@ -425,16 +350,10 @@ mod tests {
         let path = dir.write("a.conf", "port 1\ntimeout 1\ninclude sub/b.conf\nport 3\n");
         let (draft, problems) = read(&path);
         let c = dir.0.join("sub/c.conf");
-        let expected = format!(
-            "{}:2: unknown option \"prot\" (did you mean \"port\"?)",
-            c.display()
-        );
+        let expected = format!("{}:2: unknown option \"prot\" (did you mean \"port\"?)", c.display());
         assert_eq!(problems, [expected]);
         let value = |id: Id| draft.values[id as usize].clone();
-        assert_eq!(
-            [value(Id::Port), value(Id::Timeout), value(Id::Databases)],
-            [3, 2, 3].map(Value::Word)
-        );
+        assert_eq!([value(Id::Port), value(Id::Timeout), value(Id::Databases)], [3, 2, 3].map(Value::Word));
         assert_eq!(draft.included, [Id::Port, Id::Timeout, Id::Databases]);
     }
 
@@ -445,10 +364,7 @@ mod tests {
         dir.write("b.conf", "timeout 1\ninclude a.conf\n");
         let (_, problems) = read(&path);
         assert_eq!(problems.len(), 2, "{problems:?}");
-        assert!(
-            problems[0].contains("b.conf:2: include: ") && problems[0].contains("include itself"),
-            "{problems:?}"
-        );
+        assert!(problems[0].contains("b.conf:2: include: ") && problems[0].contains("include itself"), "{problems:?}");
         assert!(problems[1].contains("a.conf:2: port: "), "{problems:?}");
     }
 
@@ -456,18 +372,12 @@ mod tests {
     fn includes_have_a_depth_limit() {
         let dir = Dir::new("depth");
         for depth in 1..=INCLUDE_DEPTH_MAX {
-            dir.write(
-                &format!("{depth}.conf"),
-                &format!("include {}.conf\n", depth + 1),
-            );
+            dir.write(&format!("{depth}.conf"), &format!("include {}.conf\n", depth + 1));
         }
         dir.write(&format!("{}.conf", INCLUDE_DEPTH_MAX + 1), "port 1\n");
         let (_, problems) = read(&dir.0.join("1.conf"));
         assert_eq!(problems.len(), 1);
-        assert!(
-            problems[0].contains("16.conf:1: include: ") && problems[0].contains("16 files deep"),
-            "{problems:?}"
-        );
+        assert!(problems[0].contains("16.conf:1: include: ") && problems[0].contains("16 files deep"), "{problems:?}");
         assert_eq!(read(&dir.0.join("2.conf")).1, Vec::<String>::new());
     }
 
@@ -475,37 +385,20 @@ mod tests {
     fn files_that_cannot_be_read_are_mistakes() {
         let dir = Dir::new("missing");
         let missing = dir.0.join("missing.conf");
-        assert!(read(&missing).1[0].starts_with(&format!(
-            "{}: cannot read it: No such file",
-            missing.display()
-        )));
+        assert!(read(&missing).1[0].starts_with(&format!("{}: cannot read it: No such file", missing.display())));
         assert!(read(&dir.0).1[0].contains("cannot read it: "));
         let path = dir.write("a.conf", "include missing.conf\ninclude\ninclude a b\n");
         let (_, problems) = read(&path);
-        assert!(
-            problems[0].contains("a.conf:1: include: cannot read "),
-            "{problems:?}"
-        );
-        assert!(
-            problems[1].ends_with("a.conf:2: include: found 0 values, expected one path"),
-            "{problems:?}"
-        );
-        assert!(
-            problems[2].ends_with("a.conf:3: include: found 2 values, expected one path"),
-            "{problems:?}"
-        );
+        assert!(problems[0].contains("a.conf:1: include: cannot read "), "{problems:?}");
+        assert!(problems[1].ends_with("a.conf:2: include: found 0 values, expected one path"), "{problems:?}");
+        assert!(problems[2].ends_with("a.conf:3: include: found 2 values, expected one path"), "{problems:?}");
         let large = dir.write("large.conf", &"#\n".repeat(1 << 20));
         assert!(read(&large).1[0].contains("larger than 1048576 bytes"));
     }
 
     #[test]
     fn something_must_be_listened_on() {
-        for (text, count) in [
-            ("", 0),
-            ("port 0", 1),
-            ("bind \"\"", 1),
-            ("port 0\nunixsocket x", 0),
-        ] {
+        for (text, count) in [("", 0), ("port 0", 1), ("bind \"\"", 1), ("port 0\nunixsocket x", 0)] {
             let (mut draft, mut problems) = (Draft::default(), Vec::new());
             draft.read_text(text.as_bytes(), "text", &mut problems);
             draft.check_whole(&mut problems);
@@ -520,15 +413,9 @@ mod tests {
             let bytes: Vec<u8> = (0..64)
                 .map(|_| {
                     // Knuth's MMIX generator; half of the bytes come from what the syntax knows.
-                    seed = seed
-                        .wrapping_mul(6364136223846793005)
-                        .wrapping_add(1442695040888963407);
+                    seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                     let byte = (seed >> 56) as u8;
-                    if byte < 128 {
-                        b"\"'\\ \nx#bind port 1:[]-"[usize::from(byte) % 22]
-                    } else {
-                        byte
-                    }
+                    if byte < 128 { b"\"'\\ \nx#bind port 1:[]-"[usize::from(byte) % 22] } else { byte }
                 })
                 .collect();
             Draft::default().read_text(&bytes, "bytes", &mut Vec::new());

@@ -34,8 +34,8 @@ pub use rewrite::RewriteError;
 pub use shipped::shipped;
 pub use table::{Change, Id, SPECS, Spec, find};
 pub use types::{
-    Caller, Class, Dialect, EngineKind, Events, Fsync, Hasher, IoModel, Limit, Limits, LogFormat,
-    LogLevel, Permission, Policy,
+    Caller, Class, Dialect, EngineKind, Events, Fsync, Hasher, IoModel, Limit, Limits, LogFormat, LogLevel, Permission,
+    Policy,
 };
 pub use value::{Kind, Reason};
 
@@ -92,11 +92,7 @@ impl Config {
         let mut draft = Draft::default();
         let mut problems = Vec::new();
         draft.read_text(text.as_bytes(), "text", &mut problems);
-        if problems.is_empty() {
-            Ok(Config::from_draft(draft, None))
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Config::from_draft(draft, None)) } else { Err(problems) }
     }
 
     fn from_draft(draft: Draft, file: Option<PathBuf>) -> Config {
@@ -118,11 +114,7 @@ impl Config {
     /// # Errors
     /// The first mistake, looked for in Redis' order: unknown, immutable, protected and repeated names first, then
     /// values.
-    pub fn set<N: AsRef<[u8]>, V: AsRef<[u8]>>(
-        &self,
-        pairs: &[(N, V)],
-        caller: Caller,
-    ) -> Result<Vec<Id>, SetError> {
+    pub fn set<N: AsRef<[u8]>, V: AsRef<[u8]>>(&self, pairs: &[(N, V)], caller: Caller) -> Result<Vec<Id>, SetError> {
         self.set_with(pairs, caller, |_| Ok(()))
     }
 
@@ -142,8 +134,7 @@ impl Config {
         let mut named: Vec<(&'static Spec, &'static str)> = Vec::with_capacity(pairs.len());
         for (name, _) in pairs {
             let name = name.as_ref();
-            let (spec, name) =
-                table::find(name).ok_or_else(|| SetError::Unknown(name.to_owned()))?;
+            let (spec, name) = table::find(name).ok_or_else(|| SetError::Unknown(name.to_owned()))?;
             let refuse = |reason| Err(SetError::Failed { name, reason });
             match spec.change {
                 Change::AtStart => return refuse(Reason::Immutable),
@@ -161,21 +152,13 @@ impl Config {
 
         let mut wanted: BTreeMap<Id, (Value, &'static str)> = BTreeMap::new();
         for ((spec, name), (_, text)) in named.into_iter().zip(pairs) {
-            let current = wanted
-                .get(&spec.id)
-                .map_or_else(|| self.cell(spec.id).load(), |(value, _)| value.clone());
-            let value = spec
-                .kind
-                .parse(text.as_ref(), &current)
-                .map_err(|reason| SetError::Failed { name, reason })?;
+            let current = wanted.get(&spec.id).map_or_else(|| self.cell(spec.id).load(), |(value, _)| value.clone());
+            let value = spec.kind.parse(text.as_ref(), &current).map_err(|reason| SetError::Failed { name, reason })?;
             wanted.insert(spec.id, (value, name));
         }
         wanted.retain(|id, (value, _)| self.cell(*id).load() != *value);
 
-        let old: Vec<(Id, Value)> = wanted
-            .keys()
-            .map(|id| (*id, self.cell(*id).load()))
-            .collect();
+        let old: Vec<(Id, Value)> = wanted.keys().map(|id| (*id, self.cell(*id).load())).collect();
         for (id, (value, _)) in &wanted {
             self.cell(*id).store(value);
         }
@@ -188,10 +171,7 @@ impl Config {
                     // The old value was in effect a moment ago; should it be refused now, there is nothing better.
                     let _ = apply(*id);
                 }
-                return Err(SetError::Failed {
-                    name,
-                    reason: Reason::Refused(text),
-                });
+                return Err(SetError::Failed { name, reason: Reason::Refused(text) });
             }
         }
         Ok(wanted.into_keys().collect())
@@ -228,11 +208,7 @@ impl Config {
                 "::*" => "::",
                 host => host,
             };
-            Listen {
-                host: host.to_owned(),
-                port,
-                is_optional,
-            }
+            Listen { host: host.to_owned(), port, is_optional }
         };
         self.bind().split_whitespace().map(listen).collect()
     }
@@ -274,15 +250,8 @@ impl fmt::Debug for Config {
     /// Lists what differs from the defaults, without secrets.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = out.debug_map();
-        for spec in SPECS
-            .iter()
-            .filter(|spec| self.cell(spec.id).load() != self.defaults[spec.id as usize])
-        {
-            let text = if spec.id.is_secret() {
-                "(secret)".to_owned()
-            } else {
-                self.print(spec.id)
-            };
+        for spec in SPECS.iter().filter(|spec| self.cell(spec.id).load() != self.defaults[spec.id as usize]) {
+            let text = if spec.id.is_secret() { "(secret)".to_owned() } else { self.print(spec.id) };
             map.entry(&spec.name, &text);
         }
         map.finish()
@@ -298,10 +267,7 @@ impl fmt::Display for SetError {
                 String::from_utf8_lossy(name)
             ),
             SetError::Failed { name, reason } => {
-                write!(
-                    out,
-                    "CONFIG SET failed (possibly related to argument '{name}') - {reason}"
-                )
+                write!(out, "CONFIG SET failed (possibly related to argument '{name}') - {reason}")
             }
         }
     }

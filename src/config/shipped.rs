@@ -39,11 +39,7 @@ pub fn shipped() -> String {
         };
         for line in spec.doc {
             text.push_str(&format!("# {}", line.trim()));
-            text.push_str(if Some(line) == spec.doc.last() {
-                mark
-            } else {
-                ""
-            });
+            text.push_str(if Some(line) == spec.doc.last() { mark } else { "" });
             text.push('\n');
         }
         if !spec.aliases.is_empty() {
@@ -70,10 +66,7 @@ mod tests {
     fn the_shipped_file_is_what_the_table_generates() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/kiba.conf");
         let file = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(
-            file == shipped(),
-            "kiba.conf is out of date; run: cargo run -- --print-conf > kiba.conf"
-        );
+        assert!(file == shipped(), "kiba.conf is out of date; run: cargo run -- --print-conf > kiba.conf");
     }
 
     #[test]

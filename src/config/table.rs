@@ -10,8 +10,7 @@ use super::Config;
 use super::cell::Read;
 use super::check;
 use super::types::{
-    Dialect, EngineKind, Events, Fsync, Hasher, IoModel, Limits, LogFormat, LogLevel, Permission,
-    Policy,
+    Dialect, EngineKind, Events, Fsync, Hasher, IoModel, Limits, LogFormat, LogLevel, Permission, Policy,
 };
 use super::value::Kind;
 
@@ -58,9 +57,7 @@ impl Spec {
 /// Finds an option by its name or an alias, in any case; also returns the name that matched.
 pub fn find(name: &[u8]) -> Option<(&'static Spec, &'static str)> {
     SPECS.iter().find_map(|spec| {
-        let matched = spec
-            .names()
-            .find(|candidate| name.eq_ignore_ascii_case(candidate.as_bytes()))?;
+        let matched = spec.names().find(|candidate| name.eq_ignore_ascii_case(candidate.as_bytes()))?;
         Some((spec, matched))
     })
 }
@@ -107,19 +104,9 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
 const INT_MAX: i64 = i32::MAX as i64;
 /// Redis' upper bound for numbers of bytes that it keeps signed.
 const BYTES_MAX: u64 = i64::MAX as u64;
-const COUNT: Kind = Kind::Integer {
-    min: 0,
-    max: i64::MAX,
-};
-const SMALL_COUNT: Kind = Kind::Integer {
-    min: 0,
-    max: INT_MAX,
-};
-const PATH: Kind = Kind::Text {
-    check: check::any,
-    expected: "a path",
-    many: false,
-};
+const COUNT: Kind = Kind::Integer { min: 0, max: i64::MAX };
+const SMALL_COUNT: Kind = Kind::Integer { min: 0, max: INT_MAX };
+const PATH: Kind = Kind::Text { check: check::any, expected: "a path", many: false };
 
 macro_rules! options {
     ($($section:literal {
@@ -335,19 +322,11 @@ mod tests {
     fn every_row_is_well_formed() {
         let mut names: Vec<&str> = SPECS.iter().flat_map(Spec::names).collect();
         for name in &names {
-            assert!(
-                name.bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
-                "{name}"
-            );
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
         }
         for (at, spec) in SPECS.iter().enumerate() {
             assert_eq!(spec.id as usize, at, "an id is an index");
-            assert!(
-                !spec.summary().is_empty() && spec.summary().ends_with('.'),
-                "{}",
-                spec.name
-            );
+            assert!(!spec.summary().is_empty() && spec.summary().ends_with('.'), "{}", spec.name);
         }
         let count = names.len();
         names.sort_unstable();
@@ -360,12 +339,7 @@ mod tests {
         let config = Config::default();
         for spec in SPECS {
             let value = config.cell(spec.id).load();
-            assert_eq!(
-                spec.kind.parse(spec.kind.print(&value).as_bytes(), &value),
-                Ok(value),
-                "{}",
-                spec.name
-            );
+            assert_eq!(spec.kind.parse(spec.kind.print(&value).as_bytes(), &value), Ok(value), "{}", spec.name);
         }
     }
 
@@ -375,16 +349,12 @@ mod tests {
             let config = Config::default();
             let ends = |kind| match kind {
                 Kind::Integer { min, max } => [i128::from(min), i128::from(max)],
-                Kind::PowerOfTwo { min, max } | Kind::Bytes { min, max } => {
-                    [i128::from(min), i128::from(max)]
-                }
+                Kind::PowerOfTwo { min, max } | Kind::Bytes { min, max } => [i128::from(min), i128::from(max)],
                 Kind::Octal => [0, 0o777],
                 _ => [0, 0],
             };
             for spec in SPECS.iter().filter(|spec| ends(spec.kind) != [0, 0]) {
-                config
-                    .cell(spec.id)
-                    .store(&Value::Word(ends(spec.kind)[at] as u64));
+                config.cell(spec.id).store(&Value::Word(ends(spec.kind)[at] as u64));
             }
             for (id, number) in numbers(&config) {
                 let spec = &SPECS[id as usize];
@@ -397,10 +367,7 @@ mod tests {
 
     #[test]
     fn names_and_aliases_are_found_in_any_case() {
-        assert_eq!(
-            find(b"PORT").map(|(spec, name)| (spec.id, name)),
-            Some((Id::Port, "port"))
-        );
+        assert_eq!(find(b"PORT").map(|(spec, name)| (spec.id, name)), Some((Id::Port, "port")));
         let found = find(b"Lua-Time-Limit").map(|(spec, name)| (spec.id, name));
         assert_eq!(found, Some((Id::BusyReplyThreshold, "lua-time-limit")));
         assert!(find(b"").is_none());

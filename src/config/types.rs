@@ -167,9 +167,7 @@ impl Events {
                 letter => match Events::CLASSES.iter().find(|(name, _)| *name == letter) {
                     Some((_, class)) => class.0,
                     None => {
-                        return Err(Reason::Rule(
-                            "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.",
-                        ));
+                        return Err(Reason::Rule("Invalid event class character. Use 'Ag$lshzxeKEtmdn'."));
                     }
                 },
             };
@@ -207,12 +205,9 @@ impl fmt::Display for Events {
             // Redis prints `n` only beside single letters (7.0.15: `KAn` becomes `AK`), which CONFIG REWRITE would
             // then lose; so Kiba prints it below in every case.
         }
-        for (letter, class) in [
-            ("n", Events::NEW),
-            ("K", Events::KEYSPACE),
-            ("E", Events::KEYEVENT),
-            ("m", Events::MISS),
-        ] {
+        for (letter, class) in
+            [("n", Events::NEW), ("K", Events::KEYSPACE), ("E", Events::KEYEVENT), ("m", Events::MISS)]
+        {
             if self.contains(class) {
                 out.write_str(letter)?;
             }
@@ -252,9 +247,7 @@ impl Limits {
         let words: Vec<&[u8]> = text.split(|byte| *byte == b' ').collect();
         let (groups, rest) = words.as_chunks::<4>();
         if !rest.is_empty() {
-            return Err(Reason::Rule(
-                "Wrong number of arguments in buffer limit configuration.",
-            ));
+            return Err(Reason::Rule("Wrong number of arguments in buffer limit configuration."));
         }
         for [class, hard, soft, seconds] in groups {
             let class = match class.to_ascii_lowercase().as_slice() {
@@ -262,25 +255,15 @@ impl Limits {
                 b"replica" | b"slave" => Class::Replica,
                 b"pubsub" => Class::Pubsub,
                 _ => {
-                    return Err(Reason::Rule(
-                        "Invalid client class specified in buffer limit configuration.",
-                    ));
+                    return Err(Reason::Rule("Invalid client class specified in buffer limit configuration."));
                 }
             };
             let bytes = |text| bytes(text).and_then(|number| u64::try_from(number).ok());
             let seconds = integer(seconds).and_then(|seconds| u64::try_from(seconds).ok());
-            let (Some(hard_bytes), Some(soft_bytes), Some(soft_seconds)) =
-                (bytes(hard), bytes(soft), seconds)
-            else {
-                return Err(Reason::Rule(
-                    "Error in hard, soft or soft_seconds setting in buffer limit configuration.",
-                ));
+            let (Some(hard_bytes), Some(soft_bytes), Some(soft_seconds)) = (bytes(hard), bytes(soft), seconds) else {
+                return Err(Reason::Rule("Error in hard, soft or soft_seconds setting in buffer limit configuration."));
             };
-            self.0[class as usize] = Limit {
-                hard_bytes,
-                soft_bytes,
-                soft_seconds,
-            };
+            self.0[class as usize] = Limit { hard_bytes, soft_bytes, soft_seconds };
         }
         Ok(self)
     }
@@ -293,17 +276,9 @@ impl Limits {
 impl fmt::Display for Limits {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `slave` is what Redis 7.4 prints for replicas, too.
-        for (at, (name, limit)) in ["normal", "slave", "pubsub"]
-            .iter()
-            .zip(&self.0)
-            .enumerate()
-        {
+        for (at, (name, limit)) in ["normal", "slave", "pubsub"].iter().zip(&self.0).enumerate() {
             let gap = if at == 0 { "" } else { " " };
-            write!(
-                out,
-                "{gap}{name} {} {} {}",
-                limit.hard_bytes, limit.soft_bytes, limit.soft_seconds
-            )?;
+            write!(out, "{gap}{name} {} {} {}", limit.hard_bytes, limit.soft_bytes, limit.soft_seconds)?;
         }
         Ok(())
     }
@@ -330,11 +305,7 @@ mod tests {
         ] {
             let value = Events::parse(text.as_bytes()).expect(text);
             assert_eq!(value.to_string(), printed, "{text:?}");
-            assert_eq!(
-                Events::parse(printed.as_bytes()),
-                Ok(value),
-                "{printed:?} reads back"
-            );
+            assert_eq!(Events::parse(printed.as_bytes()), Ok(value), "{printed:?} reads back");
         }
         let text = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
         assert_eq!(Events::parse(b"xyz"), Err(Reason::Rule(text)));
@@ -354,28 +325,14 @@ mod tests {
     fn limits_replace_the_classes_that_they_name() {
         let none = Limits::default();
         let limits = none.merged(b"normal 1mb 2kb 60").expect("valid");
-        assert_eq!(
-            limits.to_string(),
-            "normal 1048576 2048 60 slave 0 0 0 pubsub 0 0 0"
-        );
+        assert_eq!(limits.to_string(), "normal 1048576 2048 60 slave 0 0 0 pubsub 0 0 0");
         let limits = limits.merged(b"PUBSUB 1 2 3 slave 4 5 6").expect("valid");
-        assert_eq!(
-            limits.to_string(),
-            "normal 1048576 2048 60 slave 4 5 6 pubsub 1 2 3"
-        );
-        assert_eq!(
-            limits.of(Class::Replica),
-            Limit {
-                hard_bytes: 4,
-                soft_bytes: 5,
-                soft_seconds: 6
-            }
-        );
+        assert_eq!(limits.to_string(), "normal 1048576 2048 60 slave 4 5 6 pubsub 1 2 3");
+        assert_eq!(limits.of(Class::Replica), Limit { hard_bytes: 4, soft_bytes: 5, soft_seconds: 6 });
         assert_eq!(limits.merged(b""), Ok(limits));
         let wrong_count = "Wrong number of arguments in buffer limit configuration.";
         let wrong_class = "Invalid client class specified in buffer limit configuration.";
-        let wrong_number =
-            "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
+        let wrong_number = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
         for (text, error) in [
             ("foo", wrong_count),
             ("normal 1 2", wrong_count),
@@ -392,8 +349,7 @@ mod tests {
             ("normal 1 1 1 pubsub 1 1 x", wrong_number),
         ] {
             assert_eq!(
-                none.merged(text.as_bytes())
-                    .map_err(|reason| reason.to_string()),
+                none.merged(text.as_bytes()).map_err(|reason| reason.to_string()),
                 Err(error.to_owned()),
                 "{text:?}"
             );

@@ -84,10 +84,7 @@ impl Kind {
                 let number = integer(text).ok_or(Reason::NotInteger)?;
                 within(i128::from(number), i128::from(min), i128::from(max))?;
                 let number = number as u64;
-                number
-                    .is_power_of_two()
-                    .then_some(Value::Word(number))
-                    .ok_or(Reason::NotPowerOfTwo)
+                number.is_power_of_two().then_some(Value::Word(number)).ok_or(Reason::NotPowerOfTwo)
             }
             Kind::Bytes { min, max } => {
                 let number = bytes(text).ok_or(Reason::NotBytes)?;
@@ -106,16 +103,12 @@ impl Kind {
                 .ok_or(Reason::NotAmong(names)),
             Kind::Events => Events::parse(text).map(|events| Value::Word(u64::from(events.0))),
             Kind::Limits => {
-                let Value::Limits(limits) = current else {
-                    unreachable!("the current value has the option's kind")
-                };
+                let Value::Limits(limits) = current else { unreachable!("the current value has the option's kind") };
                 limits.merged(text).map(Value::Limits)
             }
             Kind::Text { check, .. } => {
                 let text = std::str::from_utf8(text).map_err(|_| Reason::NotUtf8)?;
-                check(text)
-                    .map(|text| Value::Text(text.into()))
-                    .map_err(Reason::Rule)
+                check(text).map(|text| Value::Text(text.into())).map_err(Reason::Rule)
             }
         }
     }
@@ -172,11 +165,7 @@ impl fmt::Display for Reason {
                 write!(out, "argument must be between {min} and {max} inclusive")
             }
             Reason::NotAmong(names) => {
-                write!(
-                    out,
-                    "argument(s) must be one of the following: {}",
-                    names.join(", ")
-                )
+                write!(out, "argument(s) must be one of the following: {}", names.join(", "))
             }
             Reason::Rule(text) => out.write_str(text),
             Reason::Immutable => out.write_str("can't set immutable config"),
@@ -188,11 +177,7 @@ impl fmt::Display for Reason {
 }
 
 fn within(number: i128, min: i128, max: i128) -> Result<(), Reason> {
-    if (min..=max).contains(&number) {
-        Ok(())
-    } else {
-        Err(Reason::OutOfRange { min, max })
-    }
+    if (min..=max).contains(&number) { Ok(()) } else { Err(Reason::OutOfRange { min, max }) }
 }
 
 /// Reads an integer as strictly as Redis does: what would not print back to the same text is refused.
@@ -219,10 +204,7 @@ pub(super) fn bytes(text: &[u8]) -> Option<u128> {
         return None;
     }
     // Digits only, so that the sole way to fail is to be too large for any range.
-    let number: u128 = std::str::from_utf8(number)
-        .ok()?
-        .parse()
-        .unwrap_or(u128::MAX);
+    let number: u128 = std::str::from_utf8(number).ok()?.parse().unwrap_or(u128::MAX);
     Some(number.saturating_mul(factor))
 }
 
@@ -232,11 +214,7 @@ fn octal(text: &[u8]) -> Result<u64, Reason> {
         return Err(Reason::NotOctal);
     }
     // Ten octal digits fit easily; more are out of range whatever they are.
-    let number = if digits.len() > 10 {
-        u64::MAX
-    } else {
-        u64::from_str_radix(digits, 8).unwrap_or(u64::MAX)
-    };
+    let number = if digits.len() > 10 { u64::MAX } else { u64::from_str_radix(digits, 8).unwrap_or(u64::MAX) };
     within(i128::from(number), 0, 0o777)?;
     Ok(number)
 }
@@ -262,40 +240,17 @@ mod tests {
         assert_eq!(word(kind, "-1"), Ok(u64::MAX));
         assert_eq!(word(kind, "0"), Ok(0));
         assert_eq!(word(kind, "10"), Ok(10));
-        for text in [
-            "",
-            " 5",
-            "5 ",
-            "+5",
-            "05",
-            "-0",
-            "0x5",
-            "1e1",
-            "1k",
-            "five",
-            "99999999999999999999",
-        ] {
-            assert_eq!(
-                word(kind, text),
-                Err("argument couldn't be parsed into an integer".to_owned()),
-                "{text:?}"
-            );
+        for text in ["", " 5", "5 ", "+5", "05", "-0", "0x5", "1e1", "1k", "five", "99999999999999999999"] {
+            assert_eq!(word(kind, text), Err("argument couldn't be parsed into an integer".to_owned()), "{text:?}");
         }
         for text in ["-2", "11", "9223372036854775807", "-9223372036854775808"] {
-            assert_eq!(
-                word(kind, text),
-                Err("argument must be between -1 and 10 inclusive".to_owned()),
-                "{text:?}"
-            );
+            assert_eq!(word(kind, text), Err("argument must be between -1 and 10 inclusive".to_owned()), "{text:?}");
         }
     }
 
     #[test]
     fn bytes_know_the_units_of_redis() {
-        let kind = Kind::Bytes {
-            min: 0,
-            max: u64::MAX,
-        };
+        let kind = Kind::Bytes { min: 0, max: u64::MAX };
         for (text, number) in [
             ("0", 0),
             ("50", 50),
@@ -314,25 +269,15 @@ mod tests {
         ] {
             assert_eq!(word(kind, text), Ok(number), "{text:?}");
         }
-        for text in [
-            "", "kb", "-1", "-5kb", "1.5gb", "50 kb", "50xb", "10%", "1gbb", "1tb", " 1", "+1",
-        ] {
-            assert_eq!(
-                word(kind, text),
-                Err("argument must be a memory value".to_owned()),
-                "{text:?}"
-            );
+        for text in ["", "kb", "-1", "-5kb", "1.5gb", "50 kb", "50xb", "10%", "1gbb", "1tb", " 1", "+1"] {
+            assert_eq!(word(kind, text), Err("argument must be a memory value".to_owned()), "{text:?}");
         }
     }
 
     #[test]
     fn bytes_above_the_range_are_refused_and_never_wrap() {
-        let kind = Kind::Bytes {
-            min: 1 << 20,
-            max: i64::MAX as u64,
-        };
-        let error =
-            Err("argument must be between 1048576 and 9223372036854775807 inclusive".to_owned());
+        let kind = Kind::Bytes { min: 1 << 20, max: i64::MAX as u64 };
+        let error = Err("argument must be between 1048576 and 9223372036854775807 inclusive".to_owned());
         for text in [
             "1048575",
             "9223372036854775808",
@@ -353,19 +298,10 @@ mod tests {
         assert_eq!(word(Kind::Octal, "0777"), Ok(0o777));
         assert_eq!(Kind::Octal.print(&Value::Word(0o755)), "755");
         for text in ["", "8", "-1", "+7", "rwx"] {
-            assert_eq!(
-                word(Kind::Octal, text),
-                Err(Reason::NotOctal.to_string()),
-                "{text:?}"
-            );
+            assert_eq!(word(Kind::Octal, text), Err(Reason::NotOctal.to_string()), "{text:?}");
         }
         for text in ["1000", "77777777777777777777777777"] {
-            assert!(
-                word(Kind::Octal, text)
-                    .unwrap_err()
-                    .starts_with("argument must be between 0 and 511"),
-                "{text:?}"
-            );
+            assert!(word(Kind::Octal, text).unwrap_err().starts_with("argument must be between 0 and 511"), "{text:?}");
         }
     }
 
@@ -373,32 +309,16 @@ mod tests {
     fn powers_of_two_switches_and_choices() {
         let kind = Kind::PowerOfTwo { min: 2, max: 1024 };
         assert_eq!(word(kind, "1024"), Ok(1024));
-        assert_eq!(
-            word(kind, "1000"),
-            Err("argument must be a power of two".to_owned())
-        );
-        assert_eq!(
-            word(kind, "1"),
-            Err("argument must be between 2 and 1024 inclusive".to_owned())
-        );
-        assert_eq!(
-            word(kind, "2048"),
-            Err("argument must be between 2 and 1024 inclusive".to_owned())
-        );
+        assert_eq!(word(kind, "1000"), Err("argument must be a power of two".to_owned()));
+        assert_eq!(word(kind, "1"), Err("argument must be between 2 and 1024 inclusive".to_owned()));
+        assert_eq!(word(kind, "2048"), Err("argument must be between 2 and 1024 inclusive".to_owned()));
         assert_eq!(word(Kind::Switch, "YES"), Ok(1));
         assert_eq!(word(Kind::Switch, "no"), Ok(0));
         for text in ["", "1", "true", "yes "] {
-            assert_eq!(
-                word(Kind::Switch, text),
-                Err("argument must be 'yes' or 'no'".to_owned()),
-                "{text:?}"
-            );
+            assert_eq!(word(Kind::Switch, text), Err("argument must be 'yes' or 'no'".to_owned()), "{text:?}");
         }
         let kind = Kind::Choice(EngineKind::NAMES);
         assert_eq!(word(kind, "Channel"), Ok(EngineKind::Channel as u64));
-        assert_eq!(
-            word(kind, "x"),
-            Err("argument(s) must be one of the following: sharded, channel".to_owned())
-        );
+        assert_eq!(word(kind, "x"), Err("argument(s) must be one of the following: sharded, channel".to_owned()));
     }
 }

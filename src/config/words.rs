@@ -94,17 +94,9 @@ mod tests {
     fn words_are_quoted_as_in_redis() {
         let split = |line: &str| {
             let words = split_words(line.as_bytes())?;
-            Ok(words
-                .into_iter()
-                .map(|word| String::from_utf8(word).expect("UTF-8"))
-                .collect::<Vec<_>>())
+            Ok(words.into_iter().map(|word| String::from_utf8(word).expect("UTF-8")).collect::<Vec<_>>())
         };
-        let words = |words: &[&str]| {
-            Ok(words
-                .iter()
-                .map(|word| (*word).to_owned())
-                .collect::<Vec<_>>())
-        };
+        let words = |words: &[&str]| Ok(words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         assert_eq!(split(""), words(&[]));
         assert_eq!(split(" \t\r"), words(&[]));
         assert_eq!(split("# port 1"), words(&[]));
@@ -112,10 +104,7 @@ mod tests {
         assert_eq!(split(" port\t 1 \r"), words(&["port", "1"]));
         assert_eq!(split("save \"\""), words(&["save", ""]));
         assert_eq!(split("a '' b"), words(&["a", "", "b"]));
-        assert_eq!(
-            split(r#"p "a b\"\n\x41\xzz\q""#),
-            words(&["p", "a b\"\nAxzzq"])
-        );
+        assert_eq!(split(r#"p "a b\"\n\x41\xzz\q""#), words(&["p", "a b\"\nAxzzq"]));
         assert_eq!(split(r"p 'a b\'\n'"), words(&["p", r"a b'\n"]));
         assert_eq!(split(r#"p a"b c""#), words(&["p", "ab c"]));
         assert_eq!(split("requirepass a#b"), words(&["requirepass", "a#b"]));
@@ -123,35 +112,16 @@ mod tests {
             assert_eq!(split(line), Err("a quote is not closed"), "{line:?}");
         }
         for line in ["p \"a\"b", "p 'a'b", "p \"\"\"\""] {
-            assert_eq!(
-                split(line),
-                Err("a closing quote must be followed by a blank"),
-                "{line:?}"
-            );
+            assert_eq!(split(line), Err("a closing quote must be followed by a blank"), "{line:?}");
         }
     }
 
     #[test]
     fn quoted_words_read_back() {
-        for word in [
-            &b""[..],
-            b"a",
-            b"#a",
-            b"a b",
-            b"\"",
-            b"'",
-            b"\\",
-            b"a\nb\r\t\0\x07",
-            b"\xff\xc3\xa9",
-            b"\\x41",
-        ] {
+        for word in [&b""[..], b"a", b"#a", b"a b", b"\"", b"'", b"\\", b"a\nb\r\t\0\x07", b"\xff\xc3\xa9", b"\\x41"] {
             let line = quoted(word);
             assert!(!line.contains('\n'), "{line}");
-            assert_eq!(
-                split_words(format!("p {line}").as_bytes()),
-                Ok(vec![b"p".to_vec(), word.to_vec()]),
-                "{line}"
-            );
+            assert_eq!(split_words(format!("p {line}").as_bytes()), Ok(vec![b"p".to_vec(), word.to_vec()]), "{line}");
         }
         assert_eq!(quoted(b"plain"), "plain");
         assert_eq!(quoted("\u{e9} ".as_bytes()), "\"\\xc3\\xa9 \"");

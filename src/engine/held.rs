@@ -65,7 +65,14 @@ pub fn settle(result: Result<(), Error>, mark: Mark, reply: &mut Reply) {
 }
 
 /// Runs any data command to its end.
-pub fn run(held: &mut dyn Held, command: &'static Command, keys: &[Key], call: &Call<'_>, reply: &mut Reply, tally: &Tally) {
+pub fn run(
+    held: &mut dyn Held,
+    command: &'static Command,
+    keys: &[Key],
+    call: &Call<'_>,
+    reply: &mut Reply,
+    tally: &Tally,
+) {
     let mark = reply.mark();
     match command.spec.run {
         Run::Read(run) => {

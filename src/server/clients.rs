@@ -1,6 +1,5 @@
 //! The registry of connections: what CLIENT LIST shows and CLIENT KILL reaches.
 
-use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -106,7 +105,8 @@ pub struct Clients {
 impl Clients {
     /// Adds a connection unless there are `max` already. Returns its registration, which removes it when dropped.
     pub fn add(&self, addr: String, laddr: String, is_local: bool, max: u64) -> Option<Arc<Client>> {
-        let admitted = self.count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| (count < max).then_some(count + 1));
+        let admitted =
+            self.count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| (count < max).then_some(count + 1));
         admitted.ok()?;
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let client = Arc::new(Client {
@@ -160,14 +160,20 @@ impl Clients {
         self.len() == 0
     }
 
+    /// Waits until the last connection has ended.
+    pub async fn wait_until_empty(&self) {
+        loop {
+            let empty = self.empty.notified();
+            if self.is_empty() {
+                return;
+            }
+            empty.await;
+        }
+    }
+
     pub fn wake_all(&self) {
         for client in self.by_id.iter() {
             client.wake();
         }
     }
-}
-
-/// The text of a socket address as Redis shows it.
-pub fn address(addr: SocketAddr) -> String {
-    addr.to_string()
 }

@@ -11,6 +11,7 @@ pub use pause::{Pause, PauseMode};
 pub use stats::{Count, Stats, Tally};
 
 use crate::config::Config;
+use crate::log::Log;
 use crate::store::{Env, KeyHasher, Limits};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
@@ -28,20 +29,17 @@ pub struct Server {
     pub started_at: u64,
     /// 40 random hexadecimal digits that name this run.
     pub run_id: String,
-    pub engine: &'static str,
+    log: Option<Log>,
 }
 
 impl Server {
-    pub fn new(config: Arc<Config>) -> Arc<Self> {
-        use crate::config::value::{EngineKind, Hasher};
+    /// * `log`: to be told when `loglevel` changes; none in tests.
+    pub fn new(config: Arc<Config>, log: Option<Log>) -> Arc<Self> {
+        use crate::config::Hasher;
         let hasher = match config.hasher() {
             Hasher::Default => KeyHasher::seeded(),
             Hasher::Fnv => KeyHasher::Fnv,
-            Hasher::Siphash => KeyHasher::sip(),
-        };
-        let engine = match config.engine() {
-            EngineKind::Sharded => "sharded",
-            EngineKind::Channel => "channel",
+            Hasher::SipHash => KeyHasher::sip(),
         };
         Arc::new(Self {
             clients: Clients::default(),
@@ -53,26 +51,60 @@ impl Server {
             started: Instant::now(),
             started_at: now(),
             run_id: random_hex(40),
-            engine,
+            log,
             config,
         })
     }
 
     /// The thresholds of the compact encodings, as configured now.
     pub fn limits(&self) -> Limits {
-        Limits::from(&*self.config)
+        let config = &self.config;
+        Limits {
+            list_max_listpack_size: config.list_max_listpack_size(),
+            set_max_intset_entries: config.set_max_intset_entries() as u64,
+            set_max_listpack_entries: config.set_max_listpack_entries() as u64,
+            set_max_listpack_value: config.set_max_listpack_value() as u64,
+            hash_max_listpack_entries: config.hash_max_listpack_entries() as u64,
+            hash_max_listpack_value: config.hash_max_listpack_value() as u64,
+            zset_max_listpack_entries: config.zset_max_listpack_entries() as u64,
+            zset_max_listpack_value: config.zset_max_listpack_value() as u64,
+        }
+    }
+
+    /// Whether more memory is in use than `maxmemory` allows.
+    #[inline]
+    pub fn is_out_of_memory(&self) -> bool {
+        let limit = self.config.maxmemory();
+        limit != 0 && crate::memory::used() > limit
+    }
+
+    /// Logs at the level that is configured now.
+    pub fn apply_log_level(&self) {
+        if let Some(log) = &self.log {
+            log.set_level(self.config.loglevel());
+        }
     }
 
     /// Asks everything to stop: no new connections, what was read is answered, then the process ends.
     pub fn request_stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.stop.notify_waiters();
-        self.stop.notify_one();
         self.clients.wake_all();
     }
 
     pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Waits until somebody asks for the end.
+    pub async fn stopped(&self) {
+        loop {
+            let stop = self.stop.notified();
+            if self.is_stopping() {
+                return;
+            }
+            stop.await;
+        }
     }
 }
 

@@ -17,9 +17,23 @@ use crate::sync::Arc;
 
 /// A message to the owner. The owner answers by sending back what it was given.
 enum Message {
-    Execute { batch: Box<Batch>, range: Range<usize>, db: u16, answer: oneshot::Sender<(Box<Batch>, usize)> },
-    Transact { transaction: Box<Transaction>, answer: oneshot::Sender<Box<Transaction>> },
-    Watch { batch: Box<Batch>, index: usize, db: u16, watching: Watching, answer: oneshot::Sender<(Box<Batch>, Watching)> },
+    Execute {
+        batch: Box<Batch>,
+        range: Range<usize>,
+        db: u16,
+        answer: oneshot::Sender<(Box<Batch>, usize)>,
+    },
+    Transact {
+        transaction: Box<Transaction>,
+        answer: oneshot::Sender<Box<Transaction>>,
+    },
+    Watch {
+        batch: Box<Batch>,
+        index: usize,
+        db: u16,
+        watching: Watching,
+        answer: oneshot::Sender<(Box<Batch>, Watching)>,
+    },
 }
 
 /// The engine.

@@ -105,7 +105,13 @@ impl Owner {
         }
     }
 
-    fn execute(&mut self, mut batch: Box<Batch>, range: Range<usize>, db: u16, answer: oneshot::Sender<(Box<Batch>, usize)>) {
+    fn execute(
+        &mut self,
+        mut batch: Box<Batch>,
+        range: Range<usize>,
+        db: u16,
+        answer: oneshot::Sender<(Box<Batch>, usize)>,
+    ) {
         let server = Arc::clone(&self.server);
         let tally = Tally::default();
         let mut at = range.start;

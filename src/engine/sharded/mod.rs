@@ -53,8 +53,7 @@ impl Sharded {
                 if matches!(command.spec.run, Run::Walk(_)) {
                     break 'windows;
                 }
-                let call =
-                    Call { input, spans: &spans[request.spans()], command, now: *now, db, server: &self.server };
+                let call = Call { input, spans: &spans[request.spans()], command, now: *now, db, server: &self.server };
                 self.run_one(&call, &keys[request.keys()], reply, &tally);
                 at += 1;
                 if reply.len() >= FLUSH {

@@ -23,7 +23,11 @@ struct Beside {
 
 impl Default for Beside {
     fn default() -> Self {
-        Self { control: AtomicPtr::new(std::ptr::null_mut()), mask: AtomicUsize::new(0), side: Cell::new(Side::default()) }
+        Self {
+            control: AtomicPtr::new(std::ptr::null_mut()),
+            mask: AtomicUsize::new(0),
+            side: Cell::new(Side::default()),
+        }
     }
 }
 
