@@ -1,8 +1,44 @@
 //! The store: entries, tables and the values in them. It has never heard of RESP, sockets or locks.
+mod chunk;
+mod deque;
 pub mod entry;
+pub mod hash;
+pub mod hasher;
+pub mod intset;
+pub mod limits;
+pub mod list;
+pub mod pack;
+pub mod set;
+mod table;
 
 pub use entry::{Content, Entry, Kind, Raw, SharedBytes};
+pub use limits::Limits;
 
 /// A collection too large for its entry.
-#[derive(Debug)]
-pub enum Object {}
+#[derive(Clone, Debug)]
+pub enum Object {
+    List(deque::Deque),
+    /// Entries whose key is the member; the value is empty.
+    Set(table::Table),
+    /// Entries whose key is the field.
+    Hash(table::Table),
+}
+
+impl Object {
+    /// Approximate bytes on the heap. At most O(chunks) of a list.
+    pub fn heap_bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::List(deque) => deque.heap_bytes(),
+                Self::Set(table) | Self::Hash(table) => table.heap_bytes(),
+            }
+    }
+
+    /// Approximate number of allocations that dropping this frees: what is heavy is dropped in the background.
+    pub fn weight(&self) -> usize {
+        1 + match self {
+            Self::List(deque) => deque.weight(),
+            Self::Set(table) | Self::Hash(table) => table.weight(),
+        }
+    }
+}
