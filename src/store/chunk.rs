@@ -28,9 +28,15 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// An empty chunk with room for `capacity` bytes.
-    pub fn with_capacity(capacity: usize) -> Self {
-        Self { bytes: Vec::with_capacity(capacity), start: 0, count: 0 }
+    /// An empty chunk in `buffer`, whose room of at least `capacity` bytes is where pushes at `end` need it.
+    pub fn open(end: End, mut buffer: Vec<u8>, capacity: usize) -> Self {
+        buffer.reserve_exact(capacity.saturating_sub(buffer.len()));
+        match end {
+            End::Back => buffer.clear(),
+            // Clears only what was never written, so that a buffer used before costs nothing.
+            End::Front => buffer.resize(buffer.capacity(), 0),
+        }
+        Self { start: buffer.len() as u32, bytes: buffer, count: 0 }
     }
 
     /// A chunk of the frames in `body`, `count` of them.
@@ -149,6 +155,11 @@ impl Chunk {
         if self.bytes.capacity() - self.used() > self.bytes.capacity() / 8 {
             self.shrink();
         }
+    }
+
+    /// The buffer of a chunk that became empty.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.bytes
     }
 
     pub fn len(&self) -> usize {

@@ -15,16 +15,23 @@ use super::pack::{Frames, Pack, framed};
 const FIRST_CAPACITY: usize = 512;
 const FIRST_CHUNKS: usize = 8;
 
+/// Largest buffer that is kept for reuse: the largest chunk that can be configured.
+const SPARE_MAX: usize = 64 * 1024;
+
 #[derive(Clone, Debug, Default)]
 pub struct Deque {
     chunks: VecDeque<Chunk>,
     len: usize,
+    /// The buffer of the chunk last emptied by popping, for the next one: a list used as a stack crosses the same
+    /// border again and again, and a queue frees as many chunks as it fills. Kept only by lists of several
+    /// chunks, to which one more is little.
+    spare: Vec<u8>,
 }
 
 impl Deque {
     /// A large list with the elements of a small one.
     pub fn from_pack(pack: Pack<'_>) -> Self {
-        let mut deque = Self { chunks: VecDeque::new(), len: pack.len() };
+        let mut deque = Self { len: pack.len(), ..Self::default() };
         if !pack.is_empty() {
             deque.chunks.push_back(Chunk::from_frames(pack.body(), pack.len()));
         }
@@ -55,10 +62,7 @@ impl Deque {
         let taken = chunk.pop(end, take)?;
         self.len -= 1;
         if chunk.is_empty() {
-            match end {
-                End::Front => self.chunks.pop_front(),
-                End::Back => self.chunks.pop_back(),
-            };
+            self.pop_chunk(end);
         }
         Some(taken)
     }
@@ -101,7 +105,7 @@ impl Deque {
         if self.chunks[before].admits(value.len(), limit) {
             return self.chunks[before].push(End::Back, value, limit);
         }
-        let mut own = Chunk::with_capacity(framed(value.len()));
+        let mut own = Chunk::open(End::Back, Vec::new(), framed(value.len()));
         own.push(End::Back, value, limit);
         self.chunks.insert(before + 1, own);
     }
@@ -191,12 +195,13 @@ impl Deque {
 
     /// Approximate bytes on the heap. O(chunks).
     pub fn heap_bytes(&self) -> usize {
-        self.chunks.capacity() * size_of::<Chunk>() + self.chunks.iter().map(Chunk::capacity).sum::<usize>()
+        let chunks = self.chunks.capacity() * size_of::<Chunk>() + self.spare.capacity();
+        chunks + self.chunks.iter().map(Chunk::capacity).sum::<usize>()
     }
 
     /// Number of allocations that dropping this frees.
     pub fn weight(&self) -> usize {
-        self.chunks.len() + 1
+        self.chunks.len() + 2
     }
 
     #[cold]
@@ -204,7 +209,8 @@ impl Deque {
         let size = framed(value.len());
         let whole = size.saturating_mul(limit.count).min(limit.bytes);
         let capacity = if self.chunks.len() < FIRST_CHUNKS { whole.min(FIRST_CAPACITY) } else { whole };
-        let mut chunk = Chunk::with_capacity(capacity.max(size));
+        let buffer = if size <= self.spare.capacity() { std::mem::take(&mut self.spare) } else { Vec::new() };
+        let mut chunk = Chunk::open(end, buffer, capacity.max(size));
         chunk.push(end, value, limit);
         let count = self.chunks.len();
         match end {
@@ -215,6 +221,18 @@ impl Deque {
         if count > 1 {
             self.chunks[if end == End::Front { 1 } else { count - 1 }].settle();
         }
+    }
+
+    #[cold]
+    fn pop_chunk(&mut self, end: End) {
+        let chunk = match end {
+            End::Front => self.chunks.pop_front(),
+            End::Back => self.chunks.pop_back(),
+        };
+        let buffer = chunk.map(Chunk::into_buffer).unwrap_or_default();
+        // An element larger than a chunk left a buffer that is not worth keeping.
+        self.spare =
+            if self.chunks.len() >= FIRST_CHUNKS && buffer.capacity() <= SPARE_MAX { buffer } else { Vec::new() };
     }
 
     /// Joins chunk `at` with its successor when both together fill less than half a chunk.

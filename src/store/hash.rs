@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::entry::INLINE_STRING_MAX;
 use super::limits::{INLINE_BYTES_MAX, Limits};
-use super::pack::{self, Frame, Frames, Pack, framed};
-use super::table::{self, Table};
+use super::pack::{self, Buffer, Frame, Frames, Pack, framed};
+use super::members::{self, Members};
 use super::{Content, Entry, Kind, Object, Raw};
 
 /// Makes an empty hash.
@@ -22,7 +22,7 @@ pub enum View<'a> {
     /// Fields at the even places, each followed by its value.
     Packed(Pack<'a>),
     /// Entries whose key is the field.
-    Table(&'a Table),
+    Table(&'a Members),
 }
 
 impl<'a> View<'a> {
@@ -181,14 +181,12 @@ impl<'a> Edit<'a> {
         View::of(self.entry).expect("a hash")
     }
 
+    #[inline]
     fn pack(&self) -> Option<Pack<'_>> {
-        match self.entry.raw() {
-            Raw::Inline(_, bytes) => Some(Pack::new(bytes)),
-            _ => None,
-        }
+        (self.entry.kind() == Kind::HashPack).then(|| Pack::new(self.entry.bytes()))
     }
 
-    fn table(&mut self) -> Option<&mut Table> {
+    fn table(&mut self) -> Option<&mut Members> {
         match self.entry.object_mut() {
             Some(Object::Hash(table)) => Some(table),
             _ => None,
@@ -197,7 +195,7 @@ impl<'a> Edit<'a> {
 
     #[cold]
     fn grow(&mut self) {
-        let mut table = Table::new();
+        let mut table = Members::new();
         for (field, value) in self.view().iter() {
             set(&mut table, field, value);
         }
@@ -214,7 +212,7 @@ fn find<'a>(pack: Pack<'a>, field: &[u8]) -> Option<(Frame<'a>, Frame<'a>)> {
     Some((field, value))
 }
 
-fn set(table: &mut Table, field: &[u8], value: &[u8]) -> bool {
+fn set(table: &mut Members, field: &[u8], value: &[u8]) -> bool {
     table.upsert(field, |entry| entry.replace(content(value), None), || Entry::new(field, content(value), None, 0))
 }
 
@@ -242,7 +240,7 @@ pub struct Iter<'a>(Inner<'a>);
 #[derive(Clone)]
 enum Inner<'a> {
     Pack(pack::Iter<'a>),
-    Table(table::Iter<'a>),
+    Table(members::Iter<'a>),
 }
 
 impl<'a> Iterator for Iter<'a> {

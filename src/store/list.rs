@@ -212,11 +212,9 @@ impl<'a> Edit<'a> {
         View::of(self.entry).expect("a list")
     }
 
+    #[inline]
     fn pack(&self) -> Option<Pack<'_>> {
-        match self.entry.raw() {
-            Raw::Inline(_, bytes) => Some(Pack::new(bytes)),
-            _ => None,
-        }
+        (self.entry.kind() == Kind::ListPack).then(|| Pack::new(self.entry.bytes()))
     }
 
     fn deque(&mut self) -> &mut Deque {

@@ -9,7 +9,7 @@ pub mod limits;
 pub mod list;
 pub mod pack;
 pub mod set;
-mod table;
+mod members;
 
 pub use entry::{Content, Entry, Kind, Raw, SharedBytes};
 pub use limits::Limits;
@@ -19,9 +19,9 @@ pub use limits::Limits;
 pub enum Object {
     List(deque::Deque),
     /// Entries whose key is the member; the value is empty.
-    Set(table::Table),
+    Set(members::Members),
     /// Entries whose key is the field.
-    Hash(table::Table),
+    Hash(members::Members),
 }
 
 impl Object {
@@ -30,7 +30,7 @@ impl Object {
         size_of::<Self>()
             + match self {
                 Self::List(deque) => deque.heap_bytes(),
-                Self::Set(table) | Self::Hash(table) => table.heap_bytes(),
+                Self::Set(members) | Self::Hash(members) => members.heap_bytes(),
             }
     }
 
@@ -38,7 +38,7 @@ impl Object {
     pub fn weight(&self) -> usize {
         1 + match self {
             Self::List(deque) => deque.weight(),
-            Self::Set(table) | Self::Hash(table) => table.weight(),
+            Self::Set(members) | Self::Hash(members) => members.weight(),
         }
     }
 }

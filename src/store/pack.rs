@@ -182,7 +182,7 @@ impl<'a> Pack<'a> {
 pub fn insert<B: Buffer + ?Sized>(buffer: &mut B, at: usize, values: &[&[u8]]) {
     let count = Pack(buffer.bytes()).len();
     splice_frames(buffer, at, 0, values);
-    recount(buffer, count + values.len());
+    recount(buffer, count, count + values.len());
 }
 
 /// Adds `values` after the last element.
@@ -193,9 +193,9 @@ pub fn append<B: Buffer + ?Sized>(buffer: &mut B, values: &[&[u8]]) {
 
 /// Removes `count` elements that begin at `at` and take `bytes` encoded bytes.
 pub fn remove<B: Buffer + ?Sized>(buffer: &mut B, at: usize, bytes: usize, count: usize) {
-    let left = Pack(buffer.bytes()).len() - count;
+    let old = Pack(buffer.bytes()).len();
     buffer.splice(at, bytes, &[]);
-    recount(buffer, left);
+    recount(buffer, old, old - count);
 }
 
 /// Replaces the frame at `at`, `bytes` long, by one of `value`.
@@ -213,29 +213,45 @@ pub fn header(count: usize) -> Varint {
     Varint::new(count)
 }
 
+/// Replaces `remove` bytes at `at` by the frames of `values`.
 fn splice_frames<B: Buffer + ?Sized>(buffer: &mut B, at: usize, remove: usize, values: &[&[u8]]) {
-    // Two elements at most (a field and its value) on every frequent path.
-    let marks: SmallVec<[(Varint, Varint); 2]> = values
-        .iter()
-        .map(|value| {
-            let head = Varint::new(value.len());
-            (head, head.mirrored())
-        })
-        .collect();
-    let mut parts: SmallVec<[&[u8]; 6]> = SmallVec::new();
-    for (value, (head, tail)) in values.iter().zip(&marks) {
-        parts.extend([head.bytes(), value, tail.bytes()]);
+    match values {
+        // What nearly every call comes to: short elements, one or a field and its value.
+        [a] if a.len() < 0x80 => {
+            let a_mark = [a.len() as u8];
+            buffer.splice(at, remove, &[&a_mark, a, &a_mark]);
+        }
+        [a, b] if a.len() < 0x80 && b.len() < 0x80 => {
+            let (a_mark, marks, b_mark) = ([a.len() as u8], [a.len() as u8, b.len() as u8], [b.len() as u8]);
+            buffer.splice(at, remove, &[&a_mark, a, &marks, b, &b_mark]);
+        }
+        _ => {
+            let marks: SmallVec<[(Varint, Varint); 2]> = values
+                .iter()
+                .map(|value| {
+                    let head = Varint::new(value.len());
+                    (head, head.mirrored())
+                })
+                .collect();
+            let mut parts: SmallVec<[&[u8]; 6]> = SmallVec::new();
+            for (value, (head, tail)) in values.iter().zip(&marks) {
+                parts.extend([head.bytes(), value, tail.bytes()]);
+            }
+            buffer.splice(at, remove, &parts);
+        }
     }
-    buffer.splice(at, remove, &parts);
 }
 
-fn recount<B: Buffer + ?Sized>(buffer: &mut B, count: usize) {
-    let old = Pack(buffer.bytes()).body_at();
+fn recount<B: Buffer + ?Sized>(buffer: &mut B, old: usize, count: usize) {
+    if old < 0x80 && count < 0x80 {
+        buffer.bytes_mut()[0] = count as u8;
+        return;
+    }
     let header = Varint::new(count);
-    if header.bytes().len() == old {
-        buffer.bytes_mut()[..old].copy_from_slice(header.bytes());
+    if header.bytes().len() == width(old) {
+        buffer.bytes_mut()[..width(old)].copy_from_slice(header.bytes());
     } else {
-        buffer.splice(0, old, &[header.bytes()]);
+        buffer.splice(0, width(old), &[header.bytes()]);
     }
 }
 
@@ -412,14 +428,24 @@ const fn width(value: usize) -> usize {
 #[inline]
 fn head(bytes: &[u8], at: usize) -> (usize, usize) {
     let first = bytes[at];
-    if first < 0x80 { (first as usize, 1) } else { decode(bytes[at..].iter()).expect("a valid pack") }
+    if first < 0x80 { (first as usize, 1) } else { long_head(&bytes[at..]) }
 }
 
 /// The mirrored varint that ends before `end`.
 #[inline]
 fn tail(bytes: &[u8], end: usize) -> (usize, usize) {
     let last = bytes[end - 1];
-    if last < 0x80 { (last as usize, 1) } else { decode(bytes[..end].iter().rev()).expect("a valid pack") }
+    if last < 0x80 { (last as usize, 1) } else { long_tail(&bytes[..end]) }
+}
+
+#[inline(never)]
+fn long_head(bytes: &[u8]) -> (usize, usize) {
+    decode(bytes.iter()).expect("a valid pack")
+}
+
+#[inline(never)]
+fn long_tail(bytes: &[u8]) -> (usize, usize) {
+    decode(bytes.iter().rev()).expect("a valid pack")
 }
 
 /// Decodes a varint in shortest form that fits a `usize`: value and width.

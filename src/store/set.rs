@@ -7,7 +7,7 @@
 use super::intset::{self, Ints, canonical};
 use super::limits::{INLINE_BYTES_MAX, Limits};
 use super::pack::{self, Pack, framed};
-use super::table::{self, Table};
+use super::members::{self, Members};
 use super::{Content, Entry, Kind, Object, Raw};
 
 /// Makes an empty set, as an intset; the first member decides what becomes of it.
@@ -23,7 +23,7 @@ pub fn create_for(key: &[u8], clock: u32, first: &[u8], count: usize, limits: &L
     } else if count <= limits.set_max_listpack_entries {
         Entry::new(key, Content::Inline(Kind::SetPack, pack::EMPTY), None, clock)
     } else {
-        Entry::new(key, Content::Boxed(Box::new(Object::Set(Table::new()))), None, clock)
+        Entry::new(key, Content::Boxed(Box::new(Object::Set(Members::new()))), None, clock)
     }
 }
 
@@ -32,7 +32,7 @@ pub fn create_for(key: &[u8], clock: u32, first: &[u8], count: usize, limits: &L
 pub enum View<'a> {
     Ints(Ints<'a>),
     Packed(Pack<'a>),
-    Table(&'a Table),
+    Table(&'a Members),
 }
 
 impl<'a> View<'a> {
@@ -227,7 +227,7 @@ impl<'a> Edit<'a> {
         View::of(self.entry).expect("a set")
     }
 
-    fn table(&mut self) -> Option<&mut Table> {
+    fn table(&mut self) -> Option<&mut Members> {
         match self.entry.object_mut() {
             Some(Object::Set(table)) => Some(table),
             _ => None,
@@ -254,7 +254,7 @@ impl<'a> Edit<'a> {
 
     #[cold]
     fn grow(&mut self) {
-        let mut table = Table::new();
+        let mut table = Members::new();
         for member in self.view().iter() {
             insert(&mut table, &member);
         }
@@ -263,7 +263,7 @@ impl<'a> Edit<'a> {
     }
 }
 
-fn insert(table: &mut Table, member: &[u8]) -> bool {
+fn insert(table: &mut Members, member: &[u8]) -> bool {
     table.upsert(member, |_| {}, || Entry::new(member, Content::Inline(Kind::Bytes, b""), None, 0))
 }
 
@@ -304,7 +304,7 @@ pub struct Iter<'a>(Inner<'a>);
 enum Inner<'a> {
     Ints(intset::Iter<'a>),
     Pack(pack::Iter<'a>),
-    Table(table::Iter<'a>),
+    Table(members::Iter<'a>),
 }
 
 impl<'a> Iterator for Iter<'a> {

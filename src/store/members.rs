@@ -35,7 +35,7 @@ const LOAD_MIN: usize = 8;
 const SEGMENT: usize = 64;
 
 #[derive(Debug)]
-pub struct Table {
+pub struct Members {
     segments: Vec<Vec<Bucket>>,
     buckets: usize,
     len: usize,
@@ -52,13 +52,13 @@ struct Bucket {
     tags: [u8; TAGS],
 }
 
-impl Default for Table {
+impl Default for Members {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Table {
+impl Members {
     pub fn new() -> Self {
         Self { segments: vec![vec![Bucket::with_room(0)]], buckets: 1, len: 0, entry_bytes: 0, longest: 0 }
     }
@@ -99,7 +99,7 @@ impl Table {
         Some(self.remove_at(home, at))
     }
 
-    /// Takes a random entry out; see [`Table::random`].
+    /// Takes a random entry out; see [`Members::random`].
     pub fn remove_random(&mut self, below: impl FnMut(usize) -> usize) -> Option<Entry> {
         let (bucket, at) = self.pick(below)?;
         Some(self.remove_at(bucket, at))
@@ -226,7 +226,7 @@ impl Table {
     }
 }
 
-impl Clone for Table {
+impl Clone for Members {
     fn clone(&self) -> Self {
         let mut copy = Self::new();
         for entry in self.iter() {
@@ -387,26 +387,26 @@ mod tests {
         value
     }
 
-    fn add(table: &mut Table, member: u32) -> bool {
+    fn add(members: &mut Members, member: u32) -> bool {
         let member = member.to_le_bytes();
-        table.upsert(&member, |_| {}, || entry(&member, b""))
+        members.upsert(&member, |_| {}, || entry(&member, b""))
     }
 
-    fn check_shape(table: &Table) {
+    fn check_shape(members: &Members) {
         let mut bytes = 0;
-        let all: Vec<&Bucket> = table.segments.iter().flatten().collect();
-        assert_eq!(all.len(), table.buckets);
+        let all: Vec<&Bucket> = members.segments.iter().flatten().collect();
+        assert_eq!(all.len(), members.buckets);
         for (at, bucket) in all.iter().enumerate() {
-            assert!(bucket.entries.len() <= table.longest);
+            assert!(bucket.entries.len() <= members.longest);
             for (inner, entry) in bucket.entries.iter().enumerate() {
                 let hash = hash_member(entry.key());
-                assert_eq!(table.home(hash), at);
+                assert_eq!(members.home(hash), at);
                 assert!(inner >= TAGS || bucket.tags[inner] == tag(hash));
                 bytes += cost(entry);
             }
         }
-        assert_eq!(bytes, table.entry_bytes);
-        assert_eq!(table.iter().count(), table.len());
+        assert_eq!(bytes, members.entry_bytes);
+        assert_eq!(members.iter().count(), members.len());
     }
 
     proptest! {
@@ -414,25 +414,25 @@ mod tests {
             fn agrees_with_a_btree_map(
                 steps in prop::collection::vec((0..4_u8, 0..600_u32, prop::collection::vec(any::<u8>(), 0..40)), 0..1500)
             ) {
-                let mut table = Table::new();
+                let mut members = Members::new();
                 let mut model = BTreeMap::new();
                 for (step, member, bytes) in steps {
                     let member = member.to_string().into_bytes();
                     if step > 0 {
                         let change = |old: &mut Entry| old.replace(Content::Inline(Kind::Bytes, &bytes), None);
-                        let added = table.upsert(&member, change, || entry(&member, &bytes));
+                        let added = members.upsert(&member, change, || entry(&member, &bytes));
                         prop_assert_eq!(added, model.insert(member, bytes.clone()).is_none());
                     } else {
-                        prop_assert_eq!(table.remove(&member).map(|old| value(&old).to_vec()), model.remove(&member));
+                        prop_assert_eq!(members.remove(&member).map(|old| value(&old).to_vec()), model.remove(&member));
                     }
-                    prop_assert_eq!(table.len(), model.len());
+                    prop_assert_eq!(members.len(), model.len());
                 }
-                check_shape(&table);
+                check_shape(&members);
                 for member in 0..600_u32 {
                     let member = member.to_string().into_bytes();
-                    prop_assert_eq!(table.find(&member).map(value), model.get(&member).map(Vec::as_slice));
+                    prop_assert_eq!(members.find(&member).map(value), model.get(&member).map(Vec::as_slice));
                 }
-                let copy = table.clone();
+                let copy = members.clone();
                 check_shape(&copy);
                 let all: BTreeMap<_, _> = copy.iter().map(|entry| (entry.key().to_vec(), value(entry).to_vec())).collect();
                 prop_assert_eq!(all, model);
@@ -442,15 +442,15 @@ mod tests {
             fn a_scan_sees_every_member_that_stays(
                 start in 0..3000_u32, stay in 1..40_u32, rounds in prop::collection::vec((any::<bool>(), 0..400_u32), 0..200)
             ) {
-                let mut table = Table::new();
+                let mut members = Members::new();
                 (0..start.max(stay)).for_each(|member| {
-    add(&mut table, member);
+    add(&mut members, member);
     });
                 let (mut seen, mut cursor, mut next) = (BTreeSet::new(), 0, start.max(stay));
                 let mut steps = 0;
                 let mut rounds = rounds.into_iter();
                 loop {
-                    cursor = table.scan(cursor, |entry| {
+                    cursor = members.scan(cursor, |entry| {
     seen.insert(entry.key().to_vec());
     });
                     steps += 1;
@@ -460,17 +460,17 @@ mod tests {
                     prop_assert!(steps < 5000, "a scan ends");
                     match rounds.next() {
                         Some((true, count)) => {
-                            (0..count).for_each(|_| { add(&mut table, next); next += 1; });
+                            (0..count).for_each(|_| { add(&mut members, next); next += 1; });
                         }
                         Some((false, count)) => {
                             (0..count * 2).for_each(|_| {
-                                if next > stay { next -= 1; table.remove(&next.to_le_bytes()); }
+                                if next > stay { next -= 1; members.remove(&next.to_le_bytes()); }
                             });
                         }
                         None => {}
                     }
                 }
-                check_shape(&table);
+                check_shape(&members);
                 for member in 0..stay {
                     prop_assert!(seen.contains(member.to_le_bytes().as_slice()), "{member} of {stay}");
                 }
@@ -478,14 +478,14 @@ mod tests {
 
             #[test]
             fn any_cursor_leads_to_the_end(count in 0..500_u32, cursor in any::<u64>()) {
-                let mut table = Table::new();
+                let mut members = Members::new();
                 (0..count).for_each(|member| {
-    add(&mut table, member);
+    add(&mut members, member);
     });
                 let mut cursor = cursor;
                 let mut steps = 0;
                 while steps == 0 || cursor != 0 {
-                    cursor = table.scan(cursor, |_| {});
+                    cursor = members.scan(cursor, |_| {});
                     steps += 1;
                     prop_assert!(steps <= 100);
                 }
@@ -495,13 +495,13 @@ mod tests {
     #[test]
     fn an_undisturbed_scan_sees_everything_once() {
         for count in [0, 1, 18, 19, 100, 1000, 5000] {
-            let mut table = Table::new();
+            let mut members = Members::new();
             (0..count).for_each(|member| {
-                add(&mut table, member);
+                add(&mut members, member);
             });
             let (mut seen, mut cursor) = (Vec::new(), 0);
             loop {
-                cursor = table.scan(cursor, |entry| seen.push(entry.key().to_vec()));
+                cursor = members.scan(cursor, |entry| seen.push(entry.key().to_vec()));
                 if cursor == 0 {
                     break;
                 }
@@ -515,9 +515,9 @@ mod tests {
 
     #[test]
     fn random_choice_reaches_all_and_favours_none() {
-        let mut table = Table::new();
+        let mut members = Members::new();
         (0..100).for_each(|member| {
-            add(&mut table, member);
+            add(&mut members, member);
         });
         // A fixed xorshift, so that the bounds below hold in every run for all practical purposes.
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
@@ -529,28 +529,28 @@ mod tests {
         };
         let mut hits = BTreeMap::<Vec<u8>, u32>::new();
         for _ in 0..100_000 {
-            *hits.entry(table.random(&mut below).expect("not empty").key().to_vec()).or_default() += 1;
+            *hits.entry(members.random(&mut below).expect("not empty").key().to_vec()).or_default() += 1;
         }
         // A thousand expected each, with a deviation of 32: eight of them are allowed.
         assert!(hits.len() == 100 && hits.values().all(|count| (750..1250).contains(count)), "{hits:?}");
         let mut popped = BTreeSet::new();
-        while let Some(entry) = table.remove_random(&mut below) {
+        while let Some(entry) = members.remove_random(&mut below) {
             assert!(popped.insert(entry.key().to_vec()));
         }
-        assert!(popped.len() == 100 && table.is_empty() && table.entry_bytes == 0);
+        assert!(popped.len() == 100 && members.is_empty() && members.entry_bytes == 0);
     }
 
     #[test]
     fn memory_follows_the_members_both_ways() {
-        let mut table = Table::new();
+        let mut members = Members::new();
         (0..20_000).for_each(|member| {
-            add(&mut table, member);
+            add(&mut members, member);
         });
-        assert!(table.heap_bytes() / 20_000 < 16 + 14, "{}", table.heap_bytes());
+        assert!(members.heap_bytes() / 20_000 < 16 + 14, "{}", members.heap_bytes());
         (10..20_000_u32).for_each(|member| {
-            table.remove(&member.to_le_bytes());
+            members.remove(&member.to_le_bytes());
         });
-        assert!(table.buckets <= 2 && table.segments.len() == 1 && table.heap_bytes() < 500);
-        check_shape(&table);
+        assert!(members.buckets <= 2 && members.segments.len() == 1 && members.heap_bytes() < 500);
+        check_shape(&members);
     }
 }
