@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::entry::INLINE_STRING_MAX;
 use super::limits::{INLINE_BYTES_MAX, Limits};
-use super::pack::{self, Buffer, Frame, Frames, Pack, framed};
 use super::members::{self, Members};
+use super::pack::{self, Buffer, Frame, Frames, Pack, framed};
 use super::{Content, Entry, Kind, Object, Raw};
 
 /// Makes an empty hash.
@@ -131,7 +131,7 @@ impl<'a> Edit<'a> {
 
     /// Announces that `count` fields are about to be set: more than the small form holds make it large now.
     pub fn expect(&mut self, count: usize) {
-        if count as u64 > self.limits.hash_max_listpack_entries && self.pack().is_some() {
+        if count > self.limits.hash_max_listpack_entries && self.pack().is_some() {
             self.grow();
         }
     }
@@ -139,7 +139,7 @@ impl<'a> Edit<'a> {
     /// Sets `field` to `value`; true when the field is new.
     pub fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
         if let Some(pack) = self.pack() {
-            let longest = field.len().max(value.len()) as u64;
+            let longest = field.len().max(value.len());
             let old = find(pack, field).map(|(_, value)| (value.at, value.size()));
             let bytes = pack.bytes().len() + framed(field.len()) + framed(value.len());
             if longest <= self.limits.hash_max_listpack_value && bytes <= INLINE_BYTES_MAX {
@@ -147,7 +147,7 @@ impl<'a> Edit<'a> {
                     pack::replace(self.entry, at, size, value);
                     return false;
                 }
-                if ((pack.len() / 2) as u64) < self.limits.hash_max_listpack_entries {
+                if pack.len() / 2 < self.limits.hash_max_listpack_entries {
                     pack::append(self.entry, &[field, value]);
                     return true;
                 }
@@ -283,7 +283,7 @@ mod tests {
     fn limits() -> impl Strategy<Value = Limits> {
         prop_oneof![
             Just(Limits::default()),
-            (0..12_u64, 0..80_u64).prop_map(|(entries, value)| Limits {
+            (0..12_usize, 0..80_usize).prop_map(|(entries, value)| Limits {
                 hash_max_listpack_entries: entries,
                 hash_max_listpack_value: value,
                 ..Limits::default()
@@ -337,7 +337,7 @@ mod tests {
                 }
                 if let View::Packed(pack) = view {
                     prop_assert!(Pack::validate(pack.bytes()));
-                    prop_assert!(view.len() as u64 <= limits.hash_max_listpack_entries);
+                    prop_assert!(view.len() <= limits.hash_max_listpack_entries);
                 }
                 check(view, &model);
             }

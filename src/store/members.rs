@@ -16,9 +16,12 @@
 //! place in that order whatever the table's size, hence a member that stays is seen, and a cursor is never
 //! out of date.
 
+use std::hash::{BuildHasher, Hasher};
+use std::sync::LazyLock;
+
+use ahash::RandomState;
 use smallvec::SmallVec;
 
-use super::hasher::hash_member;
 use super::{Content, Entry, Raw};
 
 /// Tags that fit into a bucket's cache line beside the vector. Members beyond are compared without.
@@ -33,6 +36,22 @@ const LOAD_MIN: usize = 8;
 
 /// Buckets in one allocation (4 KiB): growing never moves those that exist.
 const SEGMENT: usize = 64;
+
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// The hasher of all collection tables: seeded at random per process, whatever hashes the keys.
+pub fn member_hasher() -> &'static RandomState {
+    &HASHER
+}
+
+/// Hashes a member with [`member_hasher`].
+#[inline]
+pub fn hash_member(member: &[u8]) -> u64 {
+    // One `write`, unlike `hash_one`, which would write the length as well; ahash mixes it in by itself.
+    let mut hasher = member_hasher().build_hasher();
+    hasher.write(member);
+    hasher.finish()
+}
 
 #[derive(Debug)]
 pub struct Members {

@@ -6,8 +6,8 @@
 
 use super::intset::{self, Ints, canonical};
 use super::limits::{INLINE_BYTES_MAX, Limits};
-use super::pack::{self, Pack, framed};
 use super::members::{self, Members};
+use super::pack::{self, Pack, framed};
 use super::{Content, Entry, Kind, Object, Raw};
 
 /// Makes an empty set, as an intset; the first member decides what becomes of it.
@@ -17,7 +17,6 @@ pub fn create(key: &[u8], clock: u32) -> Entry {
 
 /// Makes an empty set in the encoding that Redis chooses for `SADD key first ...` with `count` members.
 pub fn create_for(key: &[u8], clock: u32, first: &[u8], count: usize, limits: &Limits) -> Entry {
-    let count = count as u64;
     if count <= limits.set_max_intset_entries && canonical(first).is_some() {
         create(key, clock)
     } else if count <= limits.set_max_listpack_entries {
@@ -132,7 +131,6 @@ impl<'a> Edit<'a> {
 
     /// Announces that `count` members are about to be added: more than a small form holds make it large now.
     pub fn expect(&mut self, count: usize) {
-        let count = count as u64;
         let grow = match self.view() {
             View::Ints(_) => count > self.limits.set_max_intset_entries,
             View::Packed(_) => count > self.limits.set_max_listpack_entries,
@@ -149,7 +147,7 @@ impl<'a> Edit<'a> {
             View::Ints(ints) => match canonical(member) {
                 Some(int) if intset::size_after(ints, int) <= INLINE_BYTES_MAX => {
                     let added = intset::insert(self.entry, int);
-                    if added && self.len() as u64 > self.limits.set_max_intset_entries {
+                    if added && self.len() > self.limits.set_max_intset_entries {
                         self.grow();
                     }
                     return added;
@@ -166,8 +164,8 @@ impl<'a> Edit<'a> {
                 if pack.find(member, 1).is_some() {
                     return false;
                 }
-                if (pack.len() as u64) < self.limits.set_max_listpack_entries
-                    && member.len() as u64 <= self.limits.set_max_listpack_value
+                if pack.len() < self.limits.set_max_listpack_entries
+                    && member.len() <= self.limits.set_max_listpack_value
                     && pack.bytes().len() + framed(member.len()) <= INLINE_BYTES_MAX
                 {
                     pack::append(self.entry, &[member]);
@@ -238,8 +236,8 @@ impl<'a> Edit<'a> {
     fn packs(&self, ints: Ints<'_>, member: &[u8]) -> bool {
         let texts = [ints.min(), ints.max()].into_iter().flatten().map(|int| Member::from_int(int).len());
         let longest = texts.max().unwrap_or(0).max(member.len());
-        (ints.len() as u64) < self.limits.set_max_listpack_entries
-            && longest as u64 <= self.limits.set_max_listpack_value
+        ints.len() < self.limits.set_max_listpack_entries
+            && longest <= self.limits.set_max_listpack_value
             && (ints.len() + 1).saturating_mul(framed(longest)) <= INLINE_BYTES_MAX
     }
 

@@ -32,7 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn limits() -> impl Strategy<Value = Limits> {
     prop_oneof![
         Just(Limits::default()),
-        (0..12_u64, 0..12_u64, 0..80_u64).prop_map(|(ints, entries, value)| Limits {
+        (0..12_usize, 0..12_usize, 0..80_usize).prop_map(|(ints, entries, value)| Limits {
             set_max_intset_entries: ints,
             set_max_listpack_entries: entries,
             set_max_listpack_value: value,
@@ -68,10 +68,10 @@ fn check(entry: &Entry, limits: &Limits, model: &BTreeSet<Vec<u8>>) {
         View::Ints(ints) => {
             let numbers: Option<BTreeSet<i64>> = model.iter().map(|member| canonical(member)).collect();
             assert!(ints.iter().eq(numbers.expect("only integers")));
-            assert!(ints.is_empty() || ints.len() as u64 <= limits.set_max_intset_entries);
+            assert!(ints.is_empty() || ints.len() <= limits.set_max_intset_entries);
         }
         View::Packed(pack) => {
-            assert!(Pack::validate(pack.bytes()) && pack.len() as u64 <= limits.set_max_listpack_entries);
+            assert!(Pack::validate(pack.bytes()) && pack.len() <= limits.set_max_listpack_entries);
         }
         View::Table(table) => assert!(table.heap_bytes() > 0 && table.weight() >= model.len()),
     }
