@@ -61,13 +61,13 @@ impl Server {
         let config = &self.config;
         Limits {
             list_max_listpack_size: config.list_max_listpack_size(),
-            set_max_intset_entries: config.set_max_intset_entries() as u64,
-            set_max_listpack_entries: config.set_max_listpack_entries() as u64,
-            set_max_listpack_value: config.set_max_listpack_value() as u64,
-            hash_max_listpack_entries: config.hash_max_listpack_entries() as u64,
-            hash_max_listpack_value: config.hash_max_listpack_value() as u64,
-            zset_max_listpack_entries: config.zset_max_listpack_entries() as u64,
-            zset_max_listpack_value: config.zset_max_listpack_value() as u64,
+            set_max_intset_entries: config.set_max_intset_entries(),
+            set_max_listpack_entries: config.set_max_listpack_entries(),
+            set_max_listpack_value: config.set_max_listpack_value(),
+            hash_max_listpack_entries: config.hash_max_listpack_entries(),
+            hash_max_listpack_value: config.hash_max_listpack_value(),
+            zset_max_listpack_entries: config.zset_max_listpack_entries(),
+            zset_max_listpack_value: config.zset_max_listpack_value(),
         }
     }
 

@@ -16,16 +16,16 @@ const CHUNK_BYTES_SAFE: usize = 8192;
 pub struct Limits {
     /// Negative: -1 to -5 for chunks of 4 to 64 KiB. Positive: elements per chunk.
     pub list_max_listpack_size: i32,
-    pub set_max_intset_entries: u64,
-    pub set_max_listpack_entries: u64,
+    pub set_max_intset_entries: usize,
+    pub set_max_listpack_entries: usize,
     /// Bytes.
-    pub set_max_listpack_value: u64,
-    pub hash_max_listpack_entries: u64,
+    pub set_max_listpack_value: usize,
+    pub hash_max_listpack_entries: usize,
     /// Bytes.
-    pub hash_max_listpack_value: u64,
-    pub zset_max_listpack_entries: u64,
+    pub hash_max_listpack_value: usize,
+    pub zset_max_listpack_entries: usize,
     /// Bytes.
-    pub zset_max_listpack_value: u64,
+    pub zset_max_listpack_value: usize,
 }
 
 impl Default for Limits {
