@@ -6,8 +6,11 @@
 mod call;
 mod connection;
 mod expiry;
+mod hash;
 mod key;
+mod list;
 mod registry;
+mod set;
 mod string;
 mod transaction;
 
@@ -360,6 +363,9 @@ pub enum Step {
 /// All families, in the order of the documentation. The only list of them.
 static FAMILIES: &[(&str, &[Spec])] = &[
     ("string", string::SPECS),
+    ("list", list::SPECS),
+    ("set", set::SPECS),
+    ("hash", hash::SPECS),
     ("generic", key::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),
