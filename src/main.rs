@@ -53,7 +53,9 @@ fn serve(config: Config) -> Result<(), String> {
     let server = Server::new(Arc::new(config), Some(log));
     runtimes.block_on(async {
         match server.config.engine() {
-            EngineKind::Sharded => run(&server, Arc::new(Sharded::new(Arc::clone(&server))), &runtimes).await,
+            EngineKind::Sharded => {
+                run(&server, Arc::new(Sharded::new(Arc::clone(&server)).start_sweeper()), &runtimes).await
+            }
             EngineKind::Channel => run(&server, Arc::new(Channel::new(Arc::clone(&server))), &runtimes).await,
         }
     })
