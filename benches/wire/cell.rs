@@ -1,0 +1,372 @@
+//! One cell of the table: fill the keyspace, let the servers take turns, read what each turn cost.
+
+use std::collections::HashMap;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::Options;
+use crate::harness::Result;
+use crate::harness::keys::{Sampler, Spread};
+use crate::harness::load::{Keys, Load, Plan};
+use crate::harness::process::{Usage, own_cpu_ns};
+use crate::harness::reply::Expect;
+use crate::harness::server::{Server, raise_open_files};
+use crate::harness::workload::{Step, Template, Workload, table};
+
+/// What is measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    pub layout: String,
+    pub op: String,
+    pub value: usize,
+    pub spread: Spread,
+    pub clients: usize,
+    pub pipeline: usize,
+}
+
+impl Cell {
+    /// Requests on the way hold at most 64 MiB of values; big values are not pipelined deeper than that allows.
+    pub fn bounded(mut self) -> Self {
+        let room = (64 << 20) / (self.value.max(1) * self.clients.max(1));
+        self.pipeline = self.pipeline.min(room.max(1));
+        self
+    }
+}
+
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            layout,
+            op,
+            value,
+            spread,
+            clients,
+            pipeline,
+        } = self;
+        write!(f, "{op} P{pipeline} c{clients} {value}B {spread} {layout}")
+    }
+}
+
+/// What one turn of one server in one cell gave.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    pub cell: Cell,
+    pub server: String,
+    pub round: usize,
+    pub requests: u64,
+    pub seconds: f64,
+    /// Server CPU time while recording, in us, from schedstat and from clock ticks.
+    pub cpu_us: f64,
+    pub ticks_us: f64,
+    pub switches: u64,
+    pub rss_kib: u64,
+    /// Generator CPU over wall time: 1.0 is one core.
+    pub generator: f64,
+    /// Latency of a batch in ns: p50, p99, p99.9, max.
+    pub latency: [u64; 4],
+    /// Share of nil replies.
+    pub misses: f64,
+    /// The same for all rounds of a cell: counted in a turn of their own.
+    pub syscalls: Option<f64>,
+}
+
+impl Turn {
+    pub fn rate(&self) -> f64 {
+        self.requests as f64 / self.seconds
+    }
+
+    /// Server CPU time a request, in us.
+    pub fn cpu(&self) -> f64 {
+        self.cpu_us / self.requests as f64
+    }
+}
+
+pub struct Bench<'a> {
+    options: &'a Options,
+    mix: (u32, u32),
+    counter: Option<Counter>,
+    files_max: u64,
+    /// What fills a server's keys: by process and prefix, the command, number of keys and size of values.
+    filled: HashMap<(u32, &'static str), (String, u64, usize)>,
+}
+
+impl<'a> Bench<'a> {
+    pub fn new(options: &'a Options) -> Result<Self> {
+        Ok(Self {
+            options,
+            mix: options.mix()?,
+            counter: Counter::choose(&options.syscalls)?,
+            files_max: raise_open_files(65_536),
+            filled: HashMap::new(),
+        })
+    }
+
+    /// Measures `cell` on each server that can say its commands.
+    pub fn measure(&mut self, cell: &Cell, servers: &[Server]) -> Result<Vec<Turn>> {
+        let row = table(cell.value, self.mix)
+            .into_iter()
+            .find(|row| row.name == cell.op);
+        let row = row.ok_or_else(|| format!("no workload {}", cell.op))?;
+        let value = vec![b'x'; cell.value];
+        // At most 1 GiB of values.
+        let keys = self
+            .options
+            .keys
+            .min(row.keys_max)
+            .min((1 << 30) / cell.value.max(1) as u64)
+            .max(1);
+        let sampler = Sampler::new(cell.spread, keys, self.options.seed);
+        let mut seats = Vec::new();
+        for server in servers {
+            let steps: Option<Vec<_>> = row
+                .steps
+                .iter()
+                .map(|step| Template::new(step, server.spec.dialect, row.prefix, &value))
+                .collect();
+            match steps {
+                Some(steps) => seats.push((server, steps)),
+                None => eprintln!("{cell}: {} has no such command", server.spec.name),
+            }
+        }
+        for (server, _) in &seats {
+            self.fill(&row, keys, cell.value, server)
+                .map_err(|error| said(cell, server, error))?;
+        }
+        // Connections stay open over the rounds, unless all servers' together are more than may be open.
+        let hold = ((cell.clients * seats.len()) as u64) < self.files_max.saturating_sub(100);
+        let mut loads: Vec<Option<Load>> = seats.iter().map(|_| None).collect();
+        let mut turns = Vec::new();
+        for round in 0..self.options.rounds + usize::from(self.counter.is_some()) {
+            for n in 0..seats.len() {
+                // Each server is first, second, ... about equally often.
+                let n = (n + round) % seats.len();
+                let (server, steps) = &seats[n];
+                eprint!(
+                    "\r\x1b[K{cell}: round {} of {}, {}",
+                    round + 1,
+                    self.options.rounds,
+                    server.spec.name
+                );
+                let mut turn = || {
+                    let load = match &mut loads[n] {
+                        Some(load) => load,
+                        none => none.insert(Load::connect(
+                            server.address,
+                            server.spec.dialect,
+                            cell.clients,
+                            self.options.generators,
+                        )?),
+                    };
+                    if row.afresh && row.fill.is_some() {
+                        self.filled.remove(&(server.pid(), row.prefix));
+                        self.fill(&row, keys, cell.value, server)?;
+                    }
+                    let plan = Plan {
+                        steps,
+                        pipeline: cell.pipeline,
+                        keys: Keys::Random(&sampler),
+                        interval: None,
+                        seed: self.options.seed.wrapping_add((round as u64) << 32),
+                    };
+                    if round < self.options.rounds {
+                        turns.push(self.turn(cell, round, server, load, &plan)?);
+                    } else if let Some(counter) = self.counter {
+                        let syscalls = counter.per_request(server.pid(), load, &plan)?;
+                        turns
+                            .iter_mut()
+                            .filter(|turn| turn.server == server.spec.name)
+                            .for_each(|turn| turn.syscalls = syscalls);
+                    }
+                    if row.afresh {
+                        self.clear(&row, keys, server)?;
+                    }
+                    if !hold {
+                        loads[n] = None;
+                    }
+                    Ok(())
+                };
+                turn().map_err(|error| said(cell, server, error))?;
+            }
+        }
+        eprint!("\r\x1b[K");
+        Ok(turns)
+    }
+
+    fn turn(
+        &self,
+        cell: &Cell,
+        round: usize,
+        server: &Server,
+        load: &mut Load,
+        plan: &Plan<'_>,
+    ) -> Result<Turn> {
+        let observe = |answered| {
+            (
+                answered,
+                Instant::now(),
+                own_cpu_ns(),
+                Usage::of(server.pid()),
+            )
+        };
+        let (outcome, before, after) =
+            load.run(plan, self.options.warm_up(), self.options.span(), observe)?;
+        let (usage_before, usage) = (before.3?, after.3?);
+        let seconds = (after.1 - before.1).as_secs_f64();
+        let requests = after.0 - before.0;
+        if requests == 0 {
+            return Err(format!("no reply in {seconds:.1} s"));
+        }
+        let latency = |quantile| outcome.latency.value_at_quantile(quantile);
+        Ok(Turn {
+            cell: cell.clone(),
+            server: server.spec.name.clone(),
+            round,
+            requests,
+            seconds,
+            cpu_us: (usage.cpu_ns - usage_before.cpu_ns) as f64 / 1e3,
+            ticks_us: (usage.ticks_ns - usage_before.ticks_ns) as f64 / 1e3,
+            switches: usage.switches - usage_before.switches,
+            rss_kib: usage.rss_kib,
+            generator: (after.2 - before.2) as f64 / 1e9 / seconds,
+            latency: [
+                latency(0.5),
+                latency(0.99),
+                latency(0.999),
+                outcome.latency.max(),
+            ],
+            misses: outcome.missed as f64 / outcome.answered.max(1) as f64,
+            syscalls: None,
+        })
+    }
+
+    /// Runs the row's fill command once for each key, unless the keys are as it would leave them.
+    fn fill(&mut self, row: &Workload, keys: u64, value: usize, server: &Server) -> Result<()> {
+        let Some((command, expect)) = &row.fill else {
+            return Ok(());
+        };
+        let state = (command.clone(), keys, value);
+        if self.filled.get(&(server.pid(), row.prefix)) == Some(&state) {
+            return Ok(());
+        }
+        self.each_key(command, *expect, row.prefix, keys, value, server)?;
+        self.filled.insert((server.pid(), row.prefix), state);
+        Ok(())
+    }
+
+    fn clear(&mut self, row: &Workload, keys: u64, server: &Server) -> Result<()> {
+        self.filled.remove(&(server.pid(), row.prefix));
+        self.each_key("DEL {key}", Expect::Integer, row.prefix, keys, 0, server)
+    }
+
+    fn each_key(
+        &self,
+        command: &str,
+        expect: Expect,
+        prefix: &str,
+        keys: u64,
+        value: usize,
+        server: &Server,
+    ) -> Result<()> {
+        let step = Step {
+            command: command.to_owned(),
+            expect,
+            weight: 1,
+        };
+        let template = Template::new(&step, server.spec.dialect, prefix, &vec![b'x'; value]);
+        let Some(template) = template else {
+            return Err(format!("cannot say `{command}`"));
+        };
+        let plan = Plan {
+            pipeline: ((1 << 20) / template.len()).clamp(1, 64),
+            steps: &[template],
+            keys: Keys::once(0..keys),
+            interval: None,
+            seed: self.options.seed,
+        };
+        Load::connect(server.address, server.spec.dialect, 8, 1)?.run_once(&plan)?;
+        Ok(())
+    }
+}
+
+fn said(cell: &Cell, server: &Server, error: String) -> String {
+    format!(
+        "{cell}: {}: {error}\n{}",
+        server.spec.name,
+        server.log_end()
+    )
+}
+
+/// Counts a process' system calls from outside. Both tools slow it down, which is why this takes its own turn;
+/// perf's tracepoint costs about 0.1 us a call, strace some 20 us, which makes larger batches.
+#[derive(Clone, Copy, Debug)]
+enum Counter {
+    Perf,
+    Strace,
+}
+
+impl Counter {
+    fn choose(name: &str) -> Result<Option<Self>> {
+        let perf_works = || {
+            let mut command = Command::new("perf");
+            command.args(["stat", "-e", "raw_syscalls:sys_enter", "true"]);
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        };
+        match name {
+            "off" => Ok(None),
+            "perf" => Ok(Some(Self::Perf)),
+            "strace" => Ok(Some(Self::Strace)),
+            "auto" => Ok(perf_works().then_some(Self::Perf)),
+            _ => Err(format!("`{name}` is not one of auto, perf, strace, off")),
+        }
+    }
+
+    /// Counts from before the first request until after the last reply, and divides by all the requests.
+    fn per_request(self, pid: u32, load: &mut Load, plan: &Plan<'_>) -> Result<Option<f64>> {
+        let mut command = match self {
+            Self::Perf => Command::new("perf"),
+            Self::Strace => Command::new("strace"),
+        };
+        match self {
+            Self::Perf => command.args([
+                "stat",
+                "-x",
+                ",",
+                "-e",
+                "raw_syscalls:sys_enter",
+                "-p",
+                &pid.to_string(),
+            ]),
+            Self::Strace => command.args(["-f", "-c", "-p", &pid.to_string()]),
+        };
+        let tool = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let tool = tool.map_err(|error| format!("system calls: {error}"))?;
+        // The tool gives no sign that it has attached; the server is idle meanwhile.
+        std::thread::sleep(Duration::from_millis(300));
+        let ran = load.run(plan, Duration::ZERO, Duration::from_millis(300), |_| ());
+        let id = rustix::process::Pid::from_child(&tool);
+        rustix::process::kill_process(id, rustix::process::Signal::INT)
+            .map_err(|error| error.to_string())?;
+        let output = tool.wait_with_output().map_err(|error| error.to_string())?;
+        let (outcome, ..) = ran?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let calls = match self {
+            Self::Perf => text
+                .lines()
+                .find_map(|line| line.split(',').next()?.parse::<f64>().ok()),
+            // The line `100.00  0.123  4  56789  12 total`: calls are the fourth word.
+            Self::Strace => text
+                .lines()
+                .filter(|line| line.ends_with("total"))
+                .find_map(|line| line.split_whitespace().nth(3)?.parse().ok()),
+        };
+        Ok(calls.map(|calls| calls / outcome.answered.max(1) as f64))
+    }
+}
