@@ -141,12 +141,6 @@ impl<'a> Bench<'a> {
                 // Each server is first, second, ... about equally often.
                 let n = (n + round) % seats.len();
                 let (server, steps) = &seats[n];
-                eprint!(
-                    "\r\x1b[K{cell}: round {} of {}, {}",
-                    round + 1,
-                    self.options.rounds,
-                    server.spec.name
-                );
                 let mut turn = || {
                     let load = match &mut loads[n] {
                         Some(load) => load,
@@ -188,7 +182,6 @@ impl<'a> Bench<'a> {
                 turn().map_err(|error| said(cell, server, error))?;
             }
         }
-        eprint!("\r\x1b[K");
         Ok(turns)
     }
 

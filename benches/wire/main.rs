@@ -167,12 +167,18 @@ fn run(options: &Options) -> Result<()> {
             .collect::<Result<Vec<_>>>()?;
         for cell in cells(options, layout)? {
             let new = bench.measure(&cell, &servers)?;
-            println!("\n{}", report::table(&new, &specs[base].name).text(2));
+            report::brief(&new, &specs[base].name)
+                .iter()
+                .for_each(|line| eprintln!("{line}"));
             turns.extend(new);
         }
     }
     let base = &specs[base].name;
-    println!("{}", report::notes(&turns, options.null.then_some(base)));
+    println!("\n{}", report::table(&turns, base).text(2));
+    print!(
+        "{}",
+        report::notes(&turns, options.null.then_some(base.as_str()))
+    );
     report::write(options, &conditions, &turns, base)
 }
 

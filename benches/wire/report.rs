@@ -84,6 +84,26 @@ pub fn table(turns: &[Turn], base: &str) -> Table {
     table
 }
 
+/// A line a server, for the person who waits.
+pub fn brief(turns: &[Turn], base: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (cell, server) in pairs(turns) {
+        let mine = || {
+            turns
+                .iter()
+                .filter(|turn| turn.cell == *cell && turn.server == server)
+        };
+        let median = |of: fn(&Turn) -> f64| Median::of(mine().map(of)).unwrap_or_default().mid;
+        let share = ratio(turns, cell, server, base, Turn::cpu)
+            .map_or("-".into(), |ratio| format!("{:.2}", ratio.mid));
+        let (rate, cpu) = (rate(median(Turn::rate)), short(median(Turn::cpu)));
+        lines.push(format!(
+            "{cell}: {server} {rate}/s, {cpu} us/req, {share} of {base}"
+        ));
+    }
+    lines
+}
+
 /// What a reader should know before believing the table; with `null`, the error found by measuring a server
 /// against its twin.
 pub fn notes(turns: &[Turn], null: Option<&str>) -> String {
