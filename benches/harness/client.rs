@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::Result;
+use super::reply::{Dialect, Scanner};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
@@ -70,15 +72,37 @@ impl Client {
             .map_err(|error| format!("write: {error}"))
     }
 
-    /// Reads at most `out.len()` raw bytes, as a slow reader does.
+    /// Reads `command`'s reply to its end without keeping it, and pauses after each 64 KiB, as a slow reader does.
+    ///
+    /// * `stop`: gives up once it is true.
     ///
     /// # Errors
-    /// When the connection breaks.
-    pub fn read_raw(&mut self, out: &mut [u8]) -> Result<usize> {
-        self.stream
-            .get_mut()
-            .read(out)
-            .map_err(|error| format!("read: {error}"))
+    /// As [`Client::ask`]; an error reply is an error here.
+    pub fn skim(&mut self, command: &str, pause: Duration, stop: &AtomicBool) -> Result<()> {
+        self.send(&command.split(' ').map(str::as_bytes).collect::<Vec<_>>())?;
+        let mut scanner = Scanner::new(Dialect::Resp);
+        let (mut bytes, mut held, mut replies) = (vec![0; 64 << 10], 0, 0);
+        while replies == 0 && !stop.load(Relaxed) {
+            let read = self
+                .stream
+                .get_mut()
+                .read(&mut bytes[held..])
+                .map_err(|error| format!("read: {error}"))?;
+            if read == 0 {
+                return Err("the server closed the connection".into());
+            }
+            let filled = held + read;
+            let used = scanner.scan(&bytes[..filled], |_| {
+                replies += 1;
+                Ok(())
+            })?;
+            bytes.copy_within(used..filled, 0);
+            held = filled - used;
+            if !pause.is_zero() {
+                std::thread::sleep(pause);
+            }
+        }
+        Ok(())
     }
 
     fn reply(&mut self) -> Result<Reply> {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc;
@@ -17,8 +18,9 @@ use rustix::event::{Timespec, epoll};
 
 use super::Result;
 use super::keys::{Rng, Sampler};
-use super::reply::{Dialect, Scanner};
-use super::workload::Template;
+use super::reply::{Dialect, Expect, Scanner};
+use super::server::Server;
+use super::workload::{Step, Template};
 
 /// What to send.
 pub struct Plan<'a> {
@@ -28,7 +30,23 @@ pub struct Plan<'a> {
     pub keys: Keys<'a>,
     /// Each connection starts a batch this often; `None`: as soon as the last one is answered.
     pub interval: Option<Duration>,
+    /// Ends the run early once it is true.
+    pub stop: Option<&'a AtomicBool>,
     pub seed: u64,
+}
+
+impl<'a> Plan<'a> {
+    /// A plan that sends as fast as it is answered.
+    pub fn new(steps: &'a [Template], pipeline: usize, keys: Keys<'a>, seed: u64) -> Self {
+        Self {
+            steps,
+            pipeline,
+            keys,
+            interval: None,
+            stop: None,
+            seed,
+        }
+    }
 }
 
 pub enum Keys<'a> {
@@ -41,7 +59,7 @@ pub enum Keys<'a> {
 }
 
 impl Keys<'_> {
-    pub fn once(range: std::ops::Range<u64>) -> Self {
+    pub fn once(range: Range<u64>) -> Self {
         Self::Once {
             next: AtomicU64::new(range.start),
             end: range.end,
@@ -155,7 +173,7 @@ impl Load {
                 results.extend(dones.recv_timeout(span));
             }
             let after = observe(live.answered.load(Relaxed));
-            if !matches!(plan.keys, Keys::Once { .. }) {
+            if !matches!(plan.keys, Keys::Once { .. }) || plan.interval.is_some() {
                 live.phase.store(STOP, Relaxed);
             }
             results.extend(dones);
@@ -183,7 +201,8 @@ impl Load {
         };
         let want = end - next.load(Relaxed);
         let (outcome, ..) = self.run(plan, Duration::ZERO, Duration::from_secs(3600), |_| ())?;
-        if outcome.answered != want {
+        let stopped = plan.stop.is_some_and(|stop| stop.load(Relaxed));
+        if outcome.answered != want && !stopped {
             return Err(format!("{} replies for {want} requests", outcome.answered));
         }
         Ok(outcome)
@@ -192,6 +211,35 @@ impl Load {
     pub fn clients(&self) -> usize {
         self.threads.iter().map(Vec::len).sum()
     }
+}
+
+/// Sends `command` once for each key number in `keys`, over 8 pipelined connections.
+///
+/// * `value`: bytes in a `{value}`.
+///
+/// # Errors
+/// As [`Load::run_once`], or a command that the server's dialect cannot say.
+pub fn each_key(
+    server: &Server,
+    command: &str,
+    expect: Expect,
+    prefix: &str,
+    keys: Range<u64>,
+    value: usize,
+) -> Result<()> {
+    let step = Step {
+        command: command.to_owned(),
+        expect,
+        weight: 1,
+    };
+    let template = Template::new(&step, server.spec.dialect, prefix, &vec![b'x'; value]);
+    let template =
+        template.ok_or_else(|| format!("{} cannot say `{command}`", server.spec.name))?;
+    let pipeline = ((1 << 20) / template.len()).clamp(1, 64);
+    let steps = [template];
+    let plan = Plan::new(&steps, pipeline, Keys::once(keys), 1);
+    Load::connect(server.address, server.spec.dialect, 8, 1)?.run_once(&plan)?;
+    Ok(())
 }
 
 /// One connection.
@@ -303,14 +351,14 @@ impl<'a> Worker<'a> {
         let mut events: Vec<epoll::Event> = Vec::with_capacity(1024);
         let mut last_reply = Instant::now();
         loop {
-            let mut phase = self.live.phase.load(Relaxed);
+            let phase = self.phase();
             if self.live.failed.load(Relaxed) {
                 return Err("another thread failed".into());
             }
             let mut wait = Duration::from_millis(100);
             if phase == STOP {
+                // Late batches were due before the end; a server that stalled until now still owes them.
                 due.clear();
-                late.iter_mut().for_each(VecDeque::clear);
             } else if let Some(interval) = self.plan.interval {
                 let now = Instant::now();
                 while let Some(&(at, n)) = due.front()
@@ -367,22 +415,35 @@ impl<'a> Worker<'a> {
                     continue;
                 }
                 let now = Instant::now();
-                phase = self.live.phase.load(Relaxed);
-                if phase == RECORD || matches!(self.plan.keys, Keys::Once { .. }) {
+                let phase = self.phase();
+                let counts = match (&self.plan.keys, self.plan.interval) {
+                    (Keys::Once { .. }, _) => true,
+                    (_, Some(_)) => phase != WARM,
+                    (_, None) => phase == RECORD,
+                };
+                if counts {
                     self.outcome
                         .latency
                         .saturating_record((now - link.since).as_nanos() as u64);
                 }
                 busy -= 1;
                 let next = match self.plan.interval {
-                    _ if phase == STOP => None,
-                    None => Some(now),
+                    None => (phase != STOP).then_some(now),
                     Some(_) => late[n].pop_front(),
                 };
                 if let Some(since) = next {
                     busy += usize::from(self.send(link, since, &poll)?);
                 }
             }
+        }
+    }
+
+    fn phase(&self) -> u8 {
+        let stopped = self.plan.stop.is_some_and(|stop| stop.load(Relaxed));
+        if stopped {
+            STOP
+        } else {
+            self.live.phase.load(Relaxed)
         }
     }
 

@@ -149,6 +149,29 @@ impl Spec {
     }
 }
 
+/// The servers of these names and the extra ones, without the peers that are not installed.
+///
+/// # Errors
+/// An unknown name, or nothing left.
+pub fn specs(names: &[String], extra: &[String], kiba: &Path) -> Result<Vec<Spec>> {
+    let named = names.iter().map(|name| Spec::named(name, kiba));
+    let mut specs = named
+        .chain(extra.iter().map(|text| Spec::extra(text)))
+        .collect::<Result<Vec<_>>>()?;
+    specs.retain(|spec| {
+        let keep = spec.is_installed() || !spec.optional;
+        if !keep {
+            eprintln!("{} is not installed, skipped", spec.name);
+        }
+        keep
+    });
+    if specs.is_empty() {
+        Err("no server to measure".into())
+    } else {
+        Ok(specs)
+    }
+}
+
 /// A running server; killed on drop.
 #[derive(Debug)]
 pub struct Server {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use crate::Options;
 use crate::harness::Result;
 use crate::harness::keys::{Sampler, Spread};
-use crate::harness::load::{Keys, Load, Plan};
+use crate::harness::load::{Keys, Load, Plan, each_key};
 use crate::harness::process::{Usage, own_cpu_ns};
 use crate::harness::reply::Expect;
 use crate::harness::server::{Server, raise_open_files};
-use crate::harness::workload::{Step, Template, Workload, table};
+use crate::harness::workload::{Template, Workload, table};
 
 /// What is measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,13 +155,8 @@ impl<'a> Bench<'a> {
                         self.filled.remove(&(server.pid(), row.prefix));
                         self.fill(&row, keys, cell.value, server)?;
                     }
-                    let plan = Plan {
-                        steps,
-                        pipeline: cell.pipeline,
-                        keys: Keys::Random(&sampler),
-                        interval: None,
-                        seed: self.options.seed.wrapping_add((round as u64) << 32),
-                    };
+                    let seed = self.options.seed.wrapping_add((round as u64) << 32);
+                    let plan = Plan::new(steps, cell.pipeline, Keys::Random(&sampler), seed);
                     if round < self.options.rounds {
                         turns.push(self.turn(cell, round, server, load, &plan)?);
                     } else if let Some(counter) = self.counter {
@@ -241,43 +236,14 @@ impl<'a> Bench<'a> {
         if self.filled.get(&(server.pid(), row.prefix)) == Some(&state) {
             return Ok(());
         }
-        self.each_key(command, *expect, row.prefix, keys, value, server)?;
+        each_key(server, command, *expect, row.prefix, 0..keys, value)?;
         self.filled.insert((server.pid(), row.prefix), state);
         Ok(())
     }
 
     fn clear(&mut self, row: &Workload, keys: u64, server: &Server) -> Result<()> {
         self.filled.remove(&(server.pid(), row.prefix));
-        self.each_key("DEL {key}", Expect::Integer, row.prefix, keys, 0, server)
-    }
-
-    fn each_key(
-        &self,
-        command: &str,
-        expect: Expect,
-        prefix: &str,
-        keys: u64,
-        value: usize,
-        server: &Server,
-    ) -> Result<()> {
-        let step = Step {
-            command: command.to_owned(),
-            expect,
-            weight: 1,
-        };
-        let template = Template::new(&step, server.spec.dialect, prefix, &vec![b'x'; value]);
-        let Some(template) = template else {
-            return Err(format!("cannot say `{command}`"));
-        };
-        let plan = Plan {
-            pipeline: ((1 << 20) / template.len()).clamp(1, 64),
-            steps: &[template],
-            keys: Keys::once(0..keys),
-            interval: None,
-            seed: self.options.seed,
-        };
-        Load::connect(server.address, server.spec.dialect, 8, 1)?.run_once(&plan)?;
-        Ok(())
+        each_key(server, "DEL {key}", Expect::Integer, row.prefix, 0..keys, 0)
     }
 }
 

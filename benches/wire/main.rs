@@ -182,39 +182,21 @@ fn run(options: &Options) -> Result<()> {
     report::write(options, &conditions, &turns, base)
 }
 
-/// The servers to be measured, without the peers that are not installed.
+/// The servers to be measured; with `--null` the base and its twin.
 fn specs(options: &Options) -> Result<Vec<Spec>> {
     let kiba = options
         .kiba
         .clone()
         .unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_kiba")));
-    let mut specs = Vec::new();
-    for name in &options.servers {
-        specs.push(Spec::named(name, &kiba)?);
+    let specs = server::specs(&options.servers, &options.extra, &kiba)?;
+    if !options.null {
+        return Ok(specs);
     }
-    for extra in &options.extra {
-        specs.push(Spec::extra(extra)?);
-    }
-    specs.retain(|spec| {
-        let keep = spec.is_installed() || !spec.optional;
-        if !keep {
-            eprintln!("wire: {} is not installed, skipped", spec.name);
-        }
-        keep
-    });
-    if options.null {
-        let base = specs
-            .iter()
-            .find(|spec| spec.name == options.base)
-            .or(specs.first());
-        let base = base.ok_or("no server to compare with itself")?.clone();
-        specs = vec![base.clone(), base.twin()];
-    }
-    if specs.is_empty() {
-        Err("no server to measure".into())
-    } else {
-        Ok(specs)
-    }
+    let base = specs
+        .iter()
+        .find(|spec| spec.name == options.base)
+        .unwrap_or(&specs[0]);
+    Ok(vec![base.clone(), base.twin()])
 }
 
 /// Every combination that was asked for.
