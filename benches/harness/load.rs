@@ -77,13 +77,23 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn new() -> Self {
+    pub fn new() -> Self {
         // Up to a minute, three significant digits: about 200 KiB.
         Self {
             latency: Histogram::new_with_bounds(100, 60_000_000_000, 3).expect("bounds in order"),
             answered: 0,
             missed: 0,
         }
+    }
+
+    /// # Errors
+    /// When a latency does not fit; the histograms are alike, so none does not.
+    pub fn add(&mut self, other: &Self) -> Result<()> {
+        self.answered += other.answered;
+        self.missed += other.missed;
+        self.latency
+            .add(&other.latency)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -179,13 +189,7 @@ impl Load {
             results.extend(dones);
             let mut total = Outcome::new();
             for outcome in results {
-                let outcome = outcome?;
-                total
-                    .latency
-                    .add(&outcome.latency)
-                    .map_err(|error| error.to_string())?;
-                total.answered += outcome.answered;
-                total.missed += outcome.missed;
+                total.add(&outcome?)?;
             }
             Ok((total, before, after))
         })

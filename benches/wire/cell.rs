@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::Options;
 use crate::harness::Result;
 use crate::harness::keys::{Sampler, Spread};
-use crate::harness::load::{Keys, Load, Plan, each_key};
-use crate::harness::process::{Usage, own_cpu_ns};
+use crate::harness::load::{Keys, Load, Outcome, Plan, each_key};
+use crate::harness::process::{Usage, machine_cpu_ns, own_cpu_ns};
 use crate::harness::reply::Expect;
 use crate::harness::server::{Server, raise_open_files};
 use crate::harness::workload::{Template, Workload, table};
@@ -47,7 +47,7 @@ impl std::fmt::Display for Cell {
     }
 }
 
-/// What one turn of one server in one cell gave.
+/// What one round of one server in one cell gave: the sum of its slices.
 #[derive(Clone, Debug)]
 pub struct Turn {
     pub cell: Cell,
@@ -62,6 +62,8 @@ pub struct Turn {
     pub rss_kib: u64,
     /// Generator CPU over wall time: 1.0 is one core.
     pub generator: f64,
+    /// CPU time of everything else on the machine over wall time: noise.
+    pub others: f64,
     /// Latency of a batch in ns: p50, p99, p99.9, max.
     pub latency: [u64; 4],
     /// Share of nil replies.
@@ -102,7 +104,9 @@ impl<'a> Bench<'a> {
     }
 
     /// Measures `cell` on each server that can say its commands.
-    pub fn measure(&mut self, cell: &Cell, servers: &[Server]) -> Result<Vec<Turn>> {
+    ///
+    /// Returns a turn for each of them.
+    pub fn measure(&mut self, cell: &Cell, servers: &[Server], round: usize) -> Result<Vec<Turn>> {
         let row = table(cell.value, self.mix)
             .into_iter()
             .find(|row| row.name == cell.op);
@@ -128,103 +132,107 @@ impl<'a> Bench<'a> {
                 None => eprintln!("{cell}: {} has no such command", server.spec.name),
             }
         }
-        for (server, _) in &seats {
+        for n in 0..seats.len() {
+            let (server, _) = &seats[(n + round) % seats.len()];
             self.fill(&row, keys, cell.value, server)
                 .map_err(|error| said(cell, server, error))?;
         }
-        // Connections stay open over the rounds, unless all servers' together are more than may be open.
+        // Connections stay open over the slices, unless all servers' together are more than may be open.
         let hold = ((cell.clients * seats.len()) as u64) < self.files_max.saturating_sub(100);
         let mut loads: Vec<Option<Load>> = seats.iter().map(|_| None).collect();
         let mut turns = Vec::new();
-        for round in 0..self.options.rounds + usize::from(self.counter.is_some()) {
+        let mut tallies: Vec<Tally> = seats.iter().map(|_| Tally::new()).collect();
+        // What is filled anew each time is not worth filling for a slice.
+        let slices = if row.afresh { 1 } else { self.options.slices() };
+        for slice in 0..slices {
             for n in 0..seats.len() {
                 // Each server is first, second, ... about equally often.
-                let n = (n + round) % seats.len();
-                let (server, steps) = &seats[n];
-                let mut turn = || {
-                    let load = match &mut loads[n] {
-                        Some(load) => load,
-                        none => none.insert(Load::connect(
-                            server.address,
-                            server.spec.dialect,
-                            cell.clients,
-                            self.options.generators,
-                        )?),
-                    };
-                    if row.afresh && row.fill.is_some() {
-                        self.filled.remove(&(server.pid(), row.prefix));
-                        self.fill(&row, keys, cell.value, server)?;
-                    }
-                    let seed = self.options.seed.wrapping_add((round as u64) << 32);
-                    let plan = Plan::new(steps, cell.pipeline, Keys::Random(&sampler), seed);
-                    if round < self.options.rounds {
-                        turns.push(self.turn(cell, round, server, load, &plan)?);
-                    } else if let Some(counter) = self.counter {
-                        let syscalls = counter.per_request(server.pid(), load, &plan)?;
-                        turns
-                            .iter_mut()
-                            .filter(|turn| turn.server == server.spec.name)
-                            .for_each(|turn| turn.syscalls = syscalls);
-                    }
-                    if row.afresh {
-                        self.clear(&row, keys, server)?;
-                    }
+                let n = (n + round + slice) % seats.len();
+                let seed = self
+                    .options
+                    .seed
+                    .wrapping_add((round as u64) << 32 | (slice as u64) << 24);
+                let mut seat = || {
+                    self.prepare(&row, keys, cell, seats[n].0)?;
+                    let load = self.open(&mut loads[n], cell, seats[n].0)?;
+                    let plan = Plan::new(&seats[n].1, cell.pipeline, Keys::Random(&sampler), seed);
+                    tallies[n].slice(
+                        seats[n].0,
+                        load,
+                        &plan,
+                        self.options.span() / slices as u32,
+                    )?;
                     if !hold {
                         loads[n] = None;
                     }
-                    Ok(())
+                    self.clean(&row, keys, seats[n].0)
                 };
-                turn().map_err(|error| said(cell, server, error))?;
+                seat().map_err(|error| said(cell, seats[n].0, error))?;
             }
+        }
+        for (tally, (server, _)) in tallies.into_iter().zip(&seats) {
+            turns.push(tally.turn(cell, &server.spec.name, round));
+        }
+        let Some(counter) = self.counter else {
+            return Ok(turns);
+        };
+        for (n, (server, steps)) in seats.iter().enumerate() {
+            let mut seat = || {
+                self.prepare(&row, keys, cell, server)?;
+                let load = self.open(&mut loads[n], cell, server)?;
+                let plan = Plan::new(
+                    steps,
+                    cell.pipeline,
+                    Keys::Random(&sampler),
+                    self.options.seed,
+                );
+                let calls = counter.per_request(server.pid(), load, &plan)?;
+                turns
+                    .iter_mut()
+                    .filter(|turn| turn.server == server.spec.name)
+                    .for_each(|turn| turn.syscalls = calls);
+                loads[n] = None;
+                self.clean(&row, keys, server)
+            };
+            seat().map_err(|error| said(cell, server, error))?;
         }
         Ok(turns)
     }
 
-    fn turn(
+    /// The connections of one server, opened if they are not.
+    fn open<'b>(
         &self,
+        load: &'b mut Option<Load>,
         cell: &Cell,
-        round: usize,
         server: &Server,
-        load: &mut Load,
-        plan: &Plan<'_>,
-    ) -> Result<Turn> {
-        let observe = |answered| {
-            (
-                answered,
-                Instant::now(),
-                own_cpu_ns(),
-                Usage::of(server.pid()),
-            )
-        };
-        let (outcome, before, after) =
-            load.run(plan, self.options.warm_up(), self.options.span(), observe)?;
-        let (usage_before, usage) = (before.3?, after.3?);
-        let seconds = (after.1 - before.1).as_secs_f64();
-        let requests = after.0 - before.0;
-        if requests == 0 {
-            return Err(format!("no reply in {seconds:.1} s"));
+    ) -> Result<&'b mut Load> {
+        match load {
+            Some(load) => Ok(load),
+            none => Ok(none.insert(Load::connect(
+                server.address,
+                server.spec.dialect,
+                cell.clients,
+                self.options.generators,
+            )?)),
         }
-        let latency = |quantile| outcome.latency.value_at_quantile(quantile);
-        Ok(Turn {
-            cell: cell.clone(),
-            server: server.spec.name.clone(),
-            round,
-            requests,
-            seconds,
-            cpu_us: (usage.cpu_ns - usage_before.cpu_ns) as f64 / 1e3,
-            ticks_us: (usage.ticks_ns - usage_before.ticks_ns) as f64 / 1e3,
-            switches: usage.switches - usage_before.switches,
-            rss_kib: usage.rss_kib,
-            generator: (after.2 - before.2) as f64 / 1e9 / seconds,
-            latency: [
-                latency(0.5),
-                latency(0.99),
-                latency(0.999),
-                outcome.latency.max(),
-            ],
-            misses: outcome.missed as f64 / outcome.answered.max(1) as f64,
-            syscalls: None,
-        })
+    }
+
+    /// Before a slice: fills the keys of a workload that uses them up.
+    fn prepare(&mut self, row: &Workload, keys: u64, cell: &Cell, server: &Server) -> Result<()> {
+        if row.afresh {
+            self.fill(row, keys, cell.value, server)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// After a slice: deletes the keys of a workload that grows or uses them up.
+    fn clean(&mut self, row: &Workload, keys: u64, server: &Server) -> Result<()> {
+        if !row.afresh {
+            return Ok(());
+        }
+        self.filled.remove(&(server.pid(), row.prefix));
+        each_key(server, "DEL {key}", Expect::Integer, row.prefix, 0..keys, 0)
     }
 
     /// Runs the row's fill command once for each key, unless the keys are as it would leave them.
@@ -240,10 +248,96 @@ impl<'a> Bench<'a> {
         self.filled.insert((server.pid(), row.prefix), state);
         Ok(())
     }
+}
 
-    fn clear(&mut self, row: &Workload, keys: u64, server: &Server) -> Result<()> {
-        self.filled.remove(&(server.pid(), row.prefix));
-        each_key(server, "DEL {key}", Expect::Integer, row.prefix, 0..keys, 0)
+/// The slices of one round, added up.
+struct Tally {
+    requests: u64,
+    seconds: f64,
+    cpu_ns: u64,
+    ticks_ns: u64,
+    switches: u64,
+    rss_kib: u64,
+    generator_ns: u64,
+    machine_ns: u64,
+    outcome: Outcome,
+}
+
+impl Tally {
+    fn new() -> Self {
+        let outcome = Outcome::new();
+        Self {
+            requests: 0,
+            seconds: 0.0,
+            cpu_ns: 0,
+            ticks_ns: 0,
+            switches: 0,
+            rss_kib: 0,
+            generator_ns: 0,
+            machine_ns: 0,
+            outcome,
+        }
+    }
+
+    fn slice(
+        &mut self,
+        server: &Server,
+        load: &mut Load,
+        plan: &Plan<'_>,
+        span: Duration,
+    ) -> Result<()> {
+        let observe = |answered| {
+            (
+                answered,
+                Instant::now(),
+                own_cpu_ns(),
+                machine_cpu_ns(),
+                Usage::of(server.pid()),
+            )
+        };
+        // Long enough for every connection to be in its stride, and for the last server's data to leave the caches.
+        let warm_up = (span / 4).min(Duration::from_millis(500));
+        let (outcome, before, after) = load.run(plan, warm_up, span, observe)?;
+        if after.0 == before.0 {
+            return Err(format!("no reply in {:.1} s", span.as_secs_f64()));
+        }
+        let (usage_before, usage) = (before.4?, after.4?);
+        self.requests += after.0 - before.0;
+        self.seconds += (after.1 - before.1).as_secs_f64();
+        self.cpu_ns += usage.cpu_ns - usage_before.cpu_ns;
+        self.ticks_ns += usage.ticks_ns - usage_before.ticks_ns;
+        self.switches += usage.switches - usage_before.switches;
+        self.rss_kib = self.rss_kib.max(usage.rss_kib);
+        self.generator_ns += after.2 - before.2;
+        self.machine_ns += after.3 - before.3;
+        self.outcome.add(&outcome)
+    }
+
+    fn turn(self, cell: &Cell, server: &str, round: usize) -> Turn {
+        let latency = |quantile| self.outcome.latency.value_at_quantile(quantile);
+        let cores = |ns: f64| ns / 1e9 / self.seconds;
+        let mine = self.cpu_ns + self.generator_ns;
+        Turn {
+            cell: cell.clone(),
+            server: server.to_owned(),
+            round,
+            requests: self.requests,
+            seconds: self.seconds,
+            cpu_us: self.cpu_ns as f64 / 1e3,
+            ticks_us: self.ticks_ns as f64 / 1e3,
+            switches: self.switches,
+            rss_kib: self.rss_kib,
+            generator: cores(self.generator_ns as f64),
+            others: cores(self.machine_ns.saturating_sub(mine) as f64),
+            latency: [
+                latency(0.5),
+                latency(0.99),
+                latency(0.999),
+                self.outcome.latency.max(),
+            ],
+            misses: self.outcome.missed as f64 / self.outcome.answered.max(1) as f64,
+            syscalls: None,
+        }
     }
 }
 

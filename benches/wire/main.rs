@@ -1,7 +1,8 @@
 //! What does a request cost over the wire, on each engine and beside its peers?
 //!
-//! Starts every server once, keeps them alive side by side, and lets them take turns (A B C, B C A, ...), so that a
-//! noisy neighbour hits all alike. A number is the median over the rounds, shown with its range; a ratio is taken
+//! Keeps all servers alive side by side and lets them take short turns (A B C, B C A, ...), so that a noisy neighbour
+//! hits all alike. Each round starts and fills them anew, in another order: two processes of one program differ by
+//! several percent, by where their memory happens to lie, and a single start would take that for a result. A number is the median over the rounds, shown with its range; a ratio is taken
 //! within a round and then the median over the rounds. `--null` measures two identical servers: what differs from
 //! 1.00 there is the instrument's own error.
 //!
@@ -31,12 +32,15 @@ struct Options {
     /// A smoke run of a few seconds: one short round of few cells over few keys.
     #[arg(long)]
     quick: bool,
-    /// Turns each server takes in each cell.
+    /// Rounds in each cell; medians and ranges are over them.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Seconds recorded in a turn, after a warm-up of a quarter of it (at most 0.5 s).
+    /// Seconds recorded for each server in a round.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
+    /// The servers take turns this often within a round, in seconds; each turn has a warm-up of a quarter of it.
+    #[arg(long, default_value_t = 0.25)]
+    slice: f64,
     /// Requests that a connection sends at once.
     #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
     pipelines: Vec<usize>,
@@ -136,8 +140,9 @@ fn run(options: &Options) -> Result<()> {
     let specs = specs(options)?;
     let base = specs
         .iter()
-        .position(|spec| spec.name == options.base)
-        .unwrap_or(0);
+        .find(|spec| spec.name == options.base)
+        .unwrap_or(&specs[0]);
+    let base = base.name.as_str();
     let versions: Vec<_> = specs
         .iter()
         .map(|spec| (spec.name.clone(), spec.version()))
@@ -161,24 +166,20 @@ fn run(options: &Options) -> Result<()> {
             Some(_) => (1, Some(0)),
         };
         let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let servers = specs
-            .iter()
-            .map(|spec| Server::start(spec, threads, core, scratch))
-            .collect::<Result<Vec<_>>>()?;
-        for cell in cells(options, layout)? {
-            let new = bench.measure(&cell, &servers)?;
-            report::brief(&new, &specs[base].name)
-                .iter()
-                .for_each(|line| eprintln!("{line}"));
-            turns.extend(new);
+        let cells = cells(options, layout)?;
+        for round in 0..options.rounds {
+            let servers = start(&specs, threads, core, scratch, round)?;
+            for cell in &cells {
+                let new = bench.measure(cell, &servers, round)?;
+                report::brief(&new, base)
+                    .iter()
+                    .for_each(|line| eprintln!("round {}: {line}", round + 1));
+                turns.extend(new);
+            }
         }
     }
-    let base = &specs[base].name;
     println!("\n{}", report::table(&turns, base).text(2));
-    print!(
-        "{}",
-        report::notes(&turns, options.null.then_some(base.as_str()))
-    );
+    print!("{}", report::notes(&turns, options.null.then_some(base)));
     report::write(options, &conditions, &turns, base)
 }
 
@@ -197,6 +198,23 @@ fn specs(options: &Options) -> Result<Vec<Spec>> {
         .find(|spec| spec.name == options.base)
         .unwrap_or(&specs[0]);
     Ok(vec![base.clone(), base.twin()])
+}
+
+/// Starts each server, in another order each round, and returns them in the order of `specs`.
+fn start(
+    specs: &[Spec],
+    threads: usize,
+    core: Option<usize>,
+    scratch: &Path,
+    round: usize,
+) -> Result<Vec<Server>> {
+    let mut servers = Vec::new();
+    for n in 0..specs.len() {
+        let n = (n + round) % specs.len();
+        servers.push((n, Server::start(&specs[n], threads, core, scratch)?));
+    }
+    servers.sort_by_key(|(n, _)| *n);
+    Ok(servers.into_iter().map(|(_, server)| server).collect())
 }
 
 /// Every combination that was asked for.
@@ -249,8 +267,8 @@ impl Options {
         Duration::from_secs_f64(self.seconds)
     }
 
-    fn warm_up(&self) -> Duration {
-        (self.span() / 4).min(Duration::from_millis(500))
+    fn slices(&self) -> usize {
+        ((self.seconds / self.slice.max(0.05)).round() as usize).max(1)
     }
 
     fn mix(&self) -> Result<(u32, u32)> {

@@ -108,10 +108,11 @@ pub fn brief(turns: &[Turn], base: &str) -> Vec<String> {
 /// against its twin.
 pub fn notes(turns: &[Turn], null: Option<&str>) -> String {
     let mut out = String::new();
-    // A turn has some 100 clock ticks, each of which may be off by one at either end.
-    let off = turns
-        .iter()
-        .map(|turn| ((turn.ticks_us - turn.cpu_us).abs() - 20_000.0).max(0.0) / turn.cpu_us);
+    // Each reading of the ticks may be off by one, and there are two for each slice of about 0.25 s.
+    let off = turns.iter().map(|turn| {
+        ((turn.ticks_us - turn.cpu_us).abs() - 10_000.0 * turn.seconds / 0.25).max(0.0)
+            / turn.cpu_us
+    });
     let off = off.fold(0.0, f64::max);
     if off > 0.03 {
         let _ = writeln!(
@@ -120,6 +121,19 @@ pub fn notes(turns: &[Turn], null: Option<&str>) -> String {
             100.0 * off
         );
     }
+    let others = Median::of(turns.iter().map(|turn| turn.others)).unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "noise: other processes used {:.2} cores while it was measured ({:.2}-{:.2}){}",
+        others.mid,
+        others.min,
+        others.max,
+        if others.mid > 0.1 {
+            "; this machine was not quiet, trust the ratios only"
+        } else {
+            ""
+        }
+    );
     let mut busy = pairs(turns);
     busy.retain(|(cell, server)| {
         let turns = turns
@@ -194,11 +208,12 @@ pub fn write(options: &Options, conditions: &[String], turns: &[Turn], base: &st
     }
     let _ = write!(
         text,
-        "* {} rounds of {} s a server and cell, servers taking turns; medians, ranges over the rounds in brackets; \
+        "* {} rounds of {} s a server and cell, servers taking turns of {} s; medians, ranges over the rounds in brackets; \
          ratios against {base} in the same round\n* a cell is: workload, P pipeline, c connections, bytes in a value, \
          distribution of keys, layout; latency is that of a whole batch\n\n{}\n{}",
         options.rounds,
         options.seconds,
+        options.slice,
         self::table(turns, base).markdown(2),
         notes(turns, options.null.then_some(base)),
     );
@@ -313,10 +328,10 @@ fn json(conditions: &[String], turns: &[Turn]) -> String {
             format!(
                 "{{\"layout\":{},\"op\":{},\"value\":{value},\"dist\":{},\"clients\":{clients},\"pipeline\":{pipeline},\
                  \"server\":{},\"round\":{},\"requests\":{},\"seconds\":{:.6},\"cpu_us\":{:.3},\"cpu_ticks_us\":{:.0},\
-                 \"switches\":{},\"rss_kib\":{},\"generator\":{:.4},\"p50_ns\":{p50},\"p99_ns\":{p99},\
+                 \"switches\":{},\"rss_kib\":{},\"generator\":{:.4},\"others\":{:.4},\"p50_ns\":{p50},\"p99_ns\":{p99},\
                  \"p999_ns\":{p999},\"max_ns\":{max},\"nil\":{:.6},\"syscalls_per_request\":{}}}",
                 text(layout), text(op), text(&spread.to_string()), text(&turn.server), turn.round, turn.requests,
-                turn.seconds, turn.cpu_us, turn.ticks_us, turn.switches, turn.rss_kib, turn.generator, turn.misses,
+                turn.seconds, turn.cpu_us, turn.ticks_us, turn.switches, turn.rss_kib, turn.generator, turn.others, turn.misses,
                 turn.syscalls.map_or("null".into(), |calls| format!("{calls:.4}")),
             )
         })
