@@ -142,8 +142,7 @@ impl<'a> Bench<'a> {
         let mut loads: Vec<Option<Load>> = seats.iter().map(|_| None).collect();
         let mut turns = Vec::new();
         let mut tallies: Vec<Tally> = seats.iter().map(|_| Tally::new()).collect();
-        // What is filled anew each time is not worth filling for a slice.
-        let slices = if row.afresh { 1 } else { self.options.slices() };
+        let (slices, span) = self.options.slices(cell, row.afresh);
         for slice in 0..slices {
             for n in 0..seats.len() {
                 // Each server is first, second, ... about equally often.
@@ -156,12 +155,7 @@ impl<'a> Bench<'a> {
                     self.prepare(&row, keys, cell, seats[n].0)?;
                     let load = self.open(&mut loads[n], cell, seats[n].0)?;
                     let plan = Plan::new(&seats[n].1, cell.pipeline, Keys::Random(&sampler), seed);
-                    tallies[n].slice(
-                        seats[n].0,
-                        load,
-                        &plan,
-                        self.options.span() / slices as u32,
-                    )?;
+                    tallies[n].slice(seats[n].0, load, &plan, span)?;
                     if !hold {
                         loads[n] = None;
                     }

@@ -32,8 +32,9 @@ struct Options {
     /// A smoke run of a few seconds: one short round of few cells over few keys.
     #[arg(long)]
     quick: bool,
-    /// Rounds in each cell; medians and ranges are over them.
-    #[arg(long, default_value_t = 5)]
+    /// Rounds; medians and ranges are over them. Best a multiple of the number of servers: each is then started first,
+    /// second, ... equally often.
+    #[arg(long, default_value_t = 6)]
     rounds: usize,
     /// Seconds recorded for each server in a round.
     #[arg(long, default_value_t = 2.0)]
@@ -263,12 +264,21 @@ fn cells(options: &Options, layout: &str) -> Result<Vec<Cell>> {
 }
 
 impl Options {
-    fn span(&self) -> Duration {
-        Duration::from_secs_f64(self.seconds)
-    }
-
-    fn slices(&self) -> usize {
-        ((self.seconds / self.slice.max(0.05)).round() as usize).max(1)
+    /// How many turns a server takes in a round of a cell, and how long one is.
+    fn slices(&self, cell: &Cell, afresh: bool) -> (usize, Duration) {
+        // A turn must see each connection served several times; 10,000 of them get 2 s.
+        let least = cell.clients as f64 / 5_000.0;
+        // What is filled anew for each turn is not worth filling for a short one.
+        let wanted = if afresh {
+            self.seconds
+        } else {
+            self.slice.max(0.05)
+        };
+        let slices = (self.seconds / wanted.max(least)).round().max(1.0);
+        (
+            slices as usize,
+            Duration::from_secs_f64((self.seconds / slices).max(least)),
+        )
     }
 
     fn mix(&self) -> Result<(u32, u32)> {
