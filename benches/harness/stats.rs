@@ -45,9 +45,10 @@ pub fn rate(value: f64) -> String {
     }
 }
 
-/// A duration given in ns: 850 us, 1.2 ms, 3.40 s.
+/// A duration given in ns: 850 us, 1.2 ms, 3.40 s; `-` for none.
 pub fn time(ns: f64) -> String {
     match ns {
+        0.0 => "-".into(),
         v if v >= 1e9 => format!("{} s", short(v / 1e9)),
         v if v >= 1e6 => format!("{} ms", short(v / 1e6)),
         v => format!("{} us", short(v / 1e3)),

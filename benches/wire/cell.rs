@@ -25,9 +25,9 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Requests on the way hold at most 64 MiB of values; big values are not pipelined deeper than that allows.
+    /// Requests on the way hold at most 16 MiB of values; big values are not pipelined deeper than that allows.
     pub fn bounded(mut self) -> Self {
-        let room = (64 << 20) / (self.value.max(1) * self.clients.max(1));
+        let room = (16 << 20) / (self.value.max(1) * self.clients.max(1));
         self.pipeline = self.pipeline.min(room.max(1));
         self
     }

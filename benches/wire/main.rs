@@ -266,8 +266,12 @@ fn cells(options: &Options, layout: &str) -> Result<Vec<Cell>> {
 impl Options {
     /// How many turns a server takes in a round of a cell, and how long one is.
     fn slices(&self, cell: &Cell, afresh: bool) -> (usize, Duration) {
-        // A turn must see each connection served several times; 10,000 of them get 2 s.
-        let least = cell.clients as f64 / 5_000.0;
+        // A turn must see each connection served several times: at 100,000 requests or 64 MiB a second the requests on
+        // the way go round in half of this.
+        let on_the_way = (cell.clients * cell.pipeline) as f64;
+        let bytes = on_the_way * cell.value as f64;
+        let least = (on_the_way / 50_000.0).max(bytes / (32 << 20) as f64);
+        let least = least.max(cell.clients as f64 / 5_000.0).min(10.0);
         // What is filled anew for each turn is not worth filling for a short one.
         let wanted = if afresh {
             self.seconds
