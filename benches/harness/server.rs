@@ -71,9 +71,10 @@ impl Spec {
                 ]);
                 command
             }
-            // 16 GiB is a limit, not a reservation: no eviction may make a GET cheaper.
+            // 16 GiB is a limit, not a reservation: no eviction may make a GET cheaper. Another user than root would
+            // take it out of reach of the signal at the death of the bench.
             "memcached" => words(
-                "memcached -l 127.0.0.1 -p {port} -U 0 -t {threads} -m 16384 -I 8m -c 20000 -u nobody",
+                "memcached -l 127.0.0.1 -p {port} -U 0 -t {threads} -m 16384 -I 8m -c 20000 -u root",
             ),
             _ => {
                 return Err(format!(
