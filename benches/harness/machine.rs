@@ -19,11 +19,17 @@ pub fn conditions(bench: &str, versions: &[(String, String)]) -> Vec<String> {
         .nth(1)
         .and_then(|number| number.parse().ok())
         .unwrap_or(0);
-    // Options only: the program's path and an output file's say nothing about the numbers.
-    let words: Vec<String> = std::env::args()
+    // Paths say nothing about the numbers, and nobody else has them.
+    let mut words: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| word != "--bench")
         .collect();
+    while let Some(at) = words
+        .iter()
+        .position(|word| ["--json", "--out", "--kiba"].contains(&word.as_str()))
+    {
+        words.drain(at..(at + 2).min(words.len()));
+    }
     let mut lines = vec![
         format!("machine: {model}, {} cores, {} GiB", cores(), kib >> 20),
         format!(

@@ -17,6 +17,7 @@ pub mod server;
 pub mod stats;
 pub mod svg;
 pub mod table;
+pub mod worker;
 pub mod workload;
 
 /// A failure that ends the bench, worded for the person at the terminal.

@@ -22,7 +22,8 @@ const HEIGHT: f64 = 200.0;
 const PANEL: f64 = HEIGHT + 100.0;
 
 pub fn render(charts: &[Chart]) -> String {
-    let width = charts.iter().map(Chart::width).fold(320.0, f64::max);
+    // Wide enough for a title.
+    let width = charts.iter().map(Chart::width).fold(620.0, f64::max);
     let height = PANEL * charts.len() as f64;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
@@ -38,7 +39,15 @@ pub fn render(charts: &[Chart]) -> String {
 
 impl Chart {
     fn group_width(&self) -> f64 {
-        BAR_WIDTH * self.series.len() as f64 + 24.0
+        // Six pixels a letter at this size.
+        let labels = self
+            .groups
+            .iter()
+            .map(|(label, _)| label.chars().count())
+            .max()
+            .unwrap_or(0) as f64
+            * 6.0;
+        (BAR_WIDTH * self.series.len() as f64).max(labels) + 24.0
     }
 
     fn width(&self) -> f64 {
