@@ -13,7 +13,7 @@ mod harness;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,6 +22,7 @@ use clap::Parser;
 use harness::client::{Client, Reply};
 use harness::keys::{Sampler, Spread};
 use harness::load::{Keys, Load, Plan, each_key};
+use harness::process::{Usage, machine_cpu_ns, own_cpu_ns};
 use harness::reply::{Dialect, Expect};
 use harness::server::{self, Server};
 use harness::stats::{Median, time};
@@ -42,8 +43,9 @@ struct Options {
     /// Seconds recorded; the disturbance starts with them.
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
-    /// The victim's requests a second, over all its connections.
-    #[arg(long, default_value_t = 10_000)]
+    /// The victim's requests a second, over all its connections; far below what the slowest server can answer, or the
+    /// time to work off a backlog is measured as well.
+    #[arg(long, default_value_t = 4_000)]
     rate: u32,
     /// The victim's connections.
     #[arg(long, default_value_t = 20)]
@@ -99,12 +101,12 @@ const DISTURBANCES: &[Disturbance] = &[
     Disturbance {
         name: "overwrite",
         prepare: nothing,
-        run: |stage| stage.write("key:", 0),
+        run: |stage| stage.write("key:"),
     },
     Disturbance {
         name: "grow",
         prepare: nothing,
-        run: |stage| stage.write("grw:", stage.nth << 32),
+        run: |stage| stage.write("grw:"),
     },
     Disturbance {
         name: "expire",
@@ -149,8 +151,8 @@ struct Stage<'a> {
     options: &'a Options,
     /// True when the recording is over.
     stop: &'a AtomicBool,
-    /// Which measurement on this server this is; keeps new keys new.
-    nth: u64,
+    /// How long it took to fill the keyspace; says how long another fill will take.
+    fill: Duration,
 }
 
 struct Sample {
@@ -158,6 +160,8 @@ struct Sample {
     name: &'static str,
     /// p50, p99, p99.9, max in ns.
     latency: [u64; 4],
+    /// Cores that other processes used meanwhile.
+    others: f64,
 }
 
 fn main() -> ExitCode {
@@ -173,7 +177,6 @@ fn main() -> ExitCode {
         options.keys = options.keys.min(20_000);
         options.elements = options.elements.min(20_000);
         options.huge = options.huge.min(4 << 20);
-        options.rate = options.rate.min(4_000);
     }
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
@@ -224,7 +227,7 @@ fn run(options: &Options) -> Result<()> {
                 // A fresh process each time: what one disturbance leaves behind is no part of the next.
                 let server = Server::start(spec, threads, None, scratch)?;
                 match measure(row, &server, options, round as u64) {
-                    Ok(latency) => {
+                    Ok((latency, others)) => {
                         eprintln!(
                             "{}: {}: p99.9 {}, max {}",
                             spec.name,
@@ -236,6 +239,7 @@ fn run(options: &Options) -> Result<()> {
                             server: spec.name.clone(),
                             name: row.name,
                             latency,
+                            others,
                         });
                     }
                     Err(Failure::Unsupported(why)) => {
@@ -255,7 +259,12 @@ fn run(options: &Options) -> Result<()> {
         }
     }
     let table = report(&samples);
-    println!("\n{}", table.text(2));
+    let others = Median::of(samples.iter().map(|sample| sample.others)).unwrap_or_default();
+    let noise = format!(
+        "other processes used {:.2} cores meanwhile ({:.2}-{:.2}); tails are only worth reading when that is near 0",
+        others.mid, others.min, others.max
+    );
+    println!("\n{}{noise}", table.text(2));
     let Some(folder) = &options.out else {
         return Ok(());
     };
@@ -265,7 +274,7 @@ fn run(options: &Options) -> Result<()> {
         .for_each(|line| text.push_str(&format!("* {line}\n")));
     text.push_str(&format!(
         "* victim: {} requests/s over {} connections, GET and SET by turns; {} rounds of {} s, medians (the range of \
-         p99.9 in brackets), each on a fresh server\n\n{}",
+         p99.9 in brackets), each on a fresh server\n* {noise}\n\n{}",
         options.rate, options.clients, options.rounds, options.seconds, table.markdown(2)
     ));
     let path = folder.join("tail.md");
@@ -286,14 +295,9 @@ fn measure(
     server: &Server,
     options: &Options,
     nth: u64,
-) -> std::result::Result<[u64; 4], Failure> {
+) -> std::result::Result<([u64; 4], f64), Failure> {
     let stop = AtomicBool::new(false);
-    let stage = Stage {
-        server,
-        options,
-        stop: &stop,
-        nth,
-    };
+    let start = Instant::now();
     each_key(
         server,
         "SET {key} {value}",
@@ -303,6 +307,12 @@ fn measure(
         64,
     )
     .map_err(Failure::Broken)?;
+    let stage = Stage {
+        server,
+        options,
+        stop: &stop,
+        fill: start.elapsed(),
+    };
     (row.prepare)(&stage).map_err(Failure::Unsupported)?;
     let step = |command: &str, expect| Step {
         command: command.to_owned(),
@@ -340,6 +350,8 @@ fn measure(
                 // The disturber is waiting for it.
                 let _ = begin.send(());
             }
+            let server = Usage::of(server.pid()).map_or(0, |usage| usage.cpu_ns);
+            machine_cpu_ns().saturating_sub(own_cpu_ns() + server)
         });
         stop.store(true, Relaxed);
         drop(begin);
@@ -347,9 +359,13 @@ fn measure(
             .join()
             .map_err(|_| Failure::Broken("the disturbance panicked".into()))?;
         disturbed.map_err(Failure::Unsupported)?;
-        let (outcome, ..) = ran.map_err(Failure::Broken)?;
+        let (outcome, before, after) = ran.map_err(Failure::Broken)?;
         let at = |quantile| outcome.latency.value_at_quantile(quantile);
-        Ok([at(0.5), at(0.99), at(0.999), outcome.latency.max()])
+        let latency = [at(0.5), at(0.99), at(0.999), outcome.latency.max()];
+        Ok((
+            latency,
+            after.saturating_sub(before) as f64 / 1e9 / options.seconds,
+        ))
     })
 }
 
@@ -414,8 +430,8 @@ impl Stage<'_> {
         Client::connect(self.server.address)?.skim(command, pause, self.stop)
     }
 
-    /// Writes keys one after the other at a steady rate, from number `first`, until the recording ends.
-    fn write(&self, prefix: &str, first: u64) -> Result<()> {
+    /// Writes keys at a steady rate until the recording ends: those of the keyspace at random, or new ones.
+    fn write(&self, prefix: &str) -> Result<()> {
         const CONNECTIONS: usize = 4;
         const PIPELINE: usize = 16;
         let step = Step {
@@ -426,14 +442,10 @@ impl Stage<'_> {
         let steps: Vec<_> = Template::new(&step, Dialect::Resp, prefix, &[b'x'; 64])
             .into_iter()
             .collect();
-        // Overwriting goes round the keyspace at random; new keys are counted up.
         let sampler = Sampler::new(Spread::Uniform, self.options.keys, 2);
         let keys = match prefix {
             "key:" => Keys::Random(&sampler),
-            _ => Keys::Once {
-                next: AtomicU64::new(first % 1_000_000_000_000),
-                end: u64::MAX / 2,
-            },
+            _ => Keys::once(0..1_000_000_000_000),
         };
         let mut plan = Plan::new(&steps, PIPELINE, keys, 3);
         let batch = (CONNECTIONS * PIPELINE) as f64;
@@ -459,8 +471,8 @@ fn fill_to_expire(stage: &Stage<'_>) -> Result<()> {
             .unwrap_or_default()
     };
     let span = Duration::from_secs_f64(stage.options.seconds);
-    // 100,000 keys a second can be filled by the slowest peer on a busy machine.
-    let at = now() + Duration::from_secs(1 + stage.options.keys / 100_000) + span / 2;
+    // A fill beside a noisy neighbour may take three times as long as the last one did.
+    let at = now() + Duration::from_secs(1) + stage.fill * 3 + span / 2;
     let command = format!("SET {{key}} {{value}} PXAT {}", at.as_millis());
     each_key(
         stage.server,
