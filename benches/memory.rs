@@ -326,13 +326,20 @@ fn start(spec: &Spec, options: &Options) -> Result<Server> {
     Server::start(spec, threads, None, Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 
-/// Resident memory once it has stopped moving, at most 5 s later: servers free, and rehash, behind the scenes.
+/// Resident memory once it has not moved for 2 s, at most 15 s later: servers free, and rehash, behind the scenes, and
+/// jemalloc gives pages back over 10 s.
 fn settled_rss_kib(server: &Server) -> Result<u64> {
     let mut last = process::rss_kib(server.pid())?;
-    for _ in 0..10 {
+    let mut still = 0;
+    for _ in 0..30 {
         std::thread::sleep(Duration::from_millis(500));
         let now = process::rss_kib(server.pid())?;
-        if now.abs_diff(last) * 1000 < now {
+        still = if now.abs_diff(last) * 1000 < now {
+            still + 1
+        } else {
+            0
+        };
+        if still == 4 {
             return Ok(now);
         }
         last = now;
