@@ -268,7 +268,7 @@ impl<E: Engine> Executor<E> {
 #[inline]
 fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
     let Verdict::Run(command) = request.verdict else { return Admission::Malformed };
-    if !session.is_authenticated && !command.flags.has(Flags::NO_AUTH) {
+    if session.must_log_in(server) && !command.flags.has(Flags::NO_AUTH) {
         return Admission::Refuse(Error::Other("NOAUTH Authentication required."));
     }
     if command.flags.has(Flags::DENYOOM) && server.is_out_of_memory() {
@@ -283,7 +283,7 @@ fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
         }
     }
     match command.spec.run {
-        Run::Session(run) => Admission::Session(run),
+        Run::Session(run) | Run::SessionOr(run, _) => Admission::Session(run),
         Run::Control(control) => Admission::Control(control),
         Run::Container(_) => Admission::Malformed,
         _ => Admission::Data,

@@ -104,7 +104,7 @@ impl Batch {
 #[inline]
 fn resolve(input: &[u8], arguments: &[Span]) -> Verdict {
     let Some(mut command) = command::find(arguments[0].of(input)) else { return Verdict::Unknown };
-    if let Run::Container(_) = command.spec.run
+    if let Run::Container(_) | Run::SessionOr(..) = command.spec.run
         && let Some(name) = arguments.get(1)
     {
         match command::subcommand(command, name.of(input)) {

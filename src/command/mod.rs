@@ -4,10 +4,17 @@
 //! reaches data is its [`Run`] type, and through it a command can reach only the keys that its row declares.
 
 mod call;
+mod client;
+mod config;
 mod connection;
+mod details;
 mod expiry;
+mod help;
+mod info;
+mod introspection;
 mod key;
 mod registry;
+mod server;
 mod string;
 mod transaction;
 
@@ -179,11 +186,26 @@ pub enum Run {
     /// The whole key space at one moment: everything is held.
     Whole(fn(&mut dyn Keyspace, &Call<'_>, &mut Reply) -> Result<(), Error>),
     /// The connection and the server; no data.
-    Session(fn(&mut Session, &Call<'_>, &mut Reply) -> Result<Next, Error>),
+    Session(SessionRun),
     /// The executor itself: transactions and what waits.
     Control(Control),
     /// The name is completed by a subcommand.
     Container(&'static [Spec]),
+    /// A subcommand may complete the name. Without one it is a command like [`Run::Session`].
+    SessionOr(SessionRun, &'static [Spec]),
+}
+
+/// A command on the connection and the server.
+pub type SessionRun = fn(&mut Session, &Call<'_>, &mut Reply) -> Result<Next, Error>;
+
+impl Run {
+    /// The rows of a container; none for other commands.
+    pub const fn subcommands(self) -> &'static [Spec] {
+        match self {
+            Self::Container(specs) | Self::SessionOr(_, specs) => specs,
+            _ => &[],
+        }
+    }
 }
 
 /// What the executor does itself.
@@ -363,4 +385,9 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("generic", key::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),
+    ("connection", client::SPECS),
+    ("server", introspection::SPECS),
+    ("server", config::SPECS),
+    ("server", info::SPECS),
+    ("server", server::SPECS),
 ];

@@ -28,10 +28,8 @@ impl Command {
             // Leaked once per subcommand of the static table.
             Some(container) => &*Box::leak(format!("{container}|{}", spec.name).into_boxed_str()),
         };
-        let subcommands = match spec.run {
-            Run::Container(specs) => specs.iter().map(|sub| Command::new(group, sub, Some(spec.name), next)).collect(),
-            _ => Vec::new(),
-        };
+        let subcommands = spec.run.subcommands().iter();
+        let subcommands = subcommands.map(|sub| Command::new(group, sub, Some(spec.name), next)).collect();
         let derived = match spec.run {
             Run::Read(_) | Run::ReadMany(_) => Flags::READONLY,
             Run::Write(_) | Run::WriteMany(_) => Flags::WRITE,

@@ -111,7 +111,7 @@ fn transact(held: &mut dyn held::Held, transaction: &mut Transaction, server: &S
         let call = Call { input, spans, command, now: *now, db: session.db, server };
         reply.set_resp(session.resp);
         match command.spec.run {
-            Run::Session(run) => {
+            Run::Session(run) | Run::SessionOr(run, _) => {
                 let mark = reply.mark();
                 held::settle(run(session, &call, reply).map(|_| ()), mark, reply);
             }

@@ -1,6 +1,7 @@
 //! The server's shared state: configuration, clients, statistics, pause and shutdown. No data lives here.
 
 pub mod clients;
+pub mod open_files;
 pub mod pause;
 mod stats;
 

@@ -92,7 +92,7 @@ impl Sharded {
                 let mark = reply.mark();
                 held::settle(run(&mut parts, call, reply), mark, reply);
             }
-            Run::Walk(_) | Run::Session(_) | Run::Control(_) | Run::Container(_) => {
+            Run::Walk(_) | Run::Session(_) | Run::SessionOr(..) | Run::Control(_) | Run::Container(_) => {
                 unreachable!("walks run in slices, the rest in the executor")
             }
         }
