@@ -72,6 +72,7 @@ impl<E: Engine> Executor<E> {
                 Admission::Data => {
                     let end = self.run_of_data(&batch, *at);
                     let db = self.session().db;
+                    batch.no_touch = self.session().client.no_touch();
                     (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
                     Outcome::Done
                 }
@@ -304,7 +305,8 @@ fn run_session(
 ) -> Outcome {
     let Batch { input, spans, reply, now, .. } = batch;
     let Verdict::Run(command) = request.verdict else { unreachable!("admitted") };
-    let call = Call { input, spans: &spans[request.spans()], command, now: *now, db: session.db, server };
+    let spans = &spans[request.spans()];
+    let call = Call { input, spans, command, now: *now, db: session.db, no_touch: session.client.no_touch(), server };
     let mark = reply.mark();
     match run(session, &call, reply) {
         Ok(Next::Continue) => Outcome::Done,

@@ -44,6 +44,8 @@ pub struct Batch {
     pub reply: Reply,
     /// Milliseconds since the Unix epoch when the batch was read.
     pub now: u64,
+    /// Set by the executor before the engine runs data commands: their reads leave the access clocks alone.
+    pub no_touch: bool,
 }
 
 impl Batch {

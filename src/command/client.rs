@@ -98,6 +98,16 @@ const SUBCOMMANDS: &[Spec] = &[
         summary: "Sets the client eviction mode of the connection.",
     },
     Spec {
+        name: "no-touch",
+        arity: Arity::exactly(3),
+        keys: Keys::None,
+        run: Run::Session(no_touch),
+        flags: FLAGS,
+        since: "7.2.0",
+        complexity: "O(1)",
+        summary: "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
+    },
+    Spec {
         name: "pause",
         arity: Arity::at_least(3),
         keys: Keys::None,
@@ -264,6 +274,13 @@ fn kill(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Nex
 /// CLIENT NO-EVICT ON | OFF -> OK.
 fn no_evict(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
     session.client.no_evict.store(on_or_off(call, 2)?, Relaxed);
+    reply.ok();
+    Ok(Next::Continue)
+}
+
+/// CLIENT NO-TOUCH ON | OFF -> OK.
+fn no_touch(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
+    session.client.no_touch.store(on_or_off(call, 2)?, Relaxed);
     reply.ok();
     Ok(Next::Continue)
 }

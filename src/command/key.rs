@@ -1,7 +1,9 @@
 //! Keys of any type: DEL EXISTS TYPE EXPIRE TTL PERSIST RENAME KEYS SCAN DBSIZE FLUSHALL OBJECT ...
 
 use super::expiry::Unit;
-use super::{Arity, Call, Effect, Effects, Entries, Event, Flags, Keys, Keyspace, Progress, Run, Slots, Spec, Step};
+use super::{
+    Arity, Call, Effect, Effects, Entries, Event, Flags, Keys, Keyspace, Progress, Run, Slots, Spec, Step, help,
+};
 use crate::error::Error;
 use crate::glob;
 use crate::number::parse_u64;
@@ -184,16 +186,28 @@ pub(super) const SPECS: &[Spec] = &[
         name: "object",
         arity: Arity::at_least(2),
         keys: Keys::None,
-        run: Run::Container(&[Spec {
-            name: "encoding",
-            arity: Arity::exactly(3),
-            keys: Keys::Range { first: 2, last: 2, step: 1 },
-            run: Run::Read(object_encoding),
-            flags: Flags::NONE,
-            since: "2.2.3",
-            complexity: "O(1)",
-            summary: "Returns the internal encoding of a Redis object.",
-        }]),
+        run: Run::Container(&[
+            Spec {
+                name: "encoding",
+                arity: Arity::exactly(3),
+                keys: Keys::Range { first: 2, last: 2, step: 1 },
+                run: Run::Read(object_encoding),
+                flags: Flags::NONE,
+                since: "2.2.3",
+                complexity: "O(1)",
+                summary: "Returns the internal encoding of a Redis object.",
+            },
+            Spec {
+                name: "help",
+                arity: Arity::exactly(2),
+                keys: Keys::None,
+                run: Run::Session(help::of_container),
+                flags: Flags::LOADING.and(Flags::STALE),
+                since: "6.2.0",
+                complexity: "O(1)",
+                summary: "Returns helpful text about the different subcommands.",
+            },
+        ]),
         flags: Flags::NONE,
         since: "2.2.3",
         complexity: "Depends on subcommand.",

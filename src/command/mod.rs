@@ -9,12 +9,16 @@ mod config;
 mod connection;
 mod details;
 mod expiry;
+mod hash;
 mod help;
 mod info;
 mod introspection;
 mod key;
+mod list;
+mod memory;
 mod registry;
 mod server;
+mod set;
 mod string;
 mod transaction;
 
@@ -315,7 +319,9 @@ pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> O
     match found.filter(|entry| !entry.is_expired(call.now)) {
         Some(entry) => {
             tally.hits.set(tally.hits.get() + 1);
-            entry.touch(call.clock());
+            if !call.no_touch {
+                entry.touch(call.clock());
+            }
             Some(entry)
         }
         None => {
@@ -382,6 +388,9 @@ pub enum Step {
 /// All families, in the order of the documentation. The only list of them.
 static FAMILIES: &[(&str, &[Spec])] = &[
     ("string", string::SPECS),
+    ("list", list::SPECS),
+    ("set", set::SPECS),
+    ("hash", hash::SPECS),
     ("generic", key::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),
@@ -389,5 +398,6 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("server", introspection::SPECS),
     ("server", config::SPECS),
     ("server", info::SPECS),
+    ("server", memory::SPECS),
     ("server", server::SPECS),
 ];
