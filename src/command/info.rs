@@ -130,7 +130,10 @@ fn stats(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     let stats = &server.stats;
     let expired = server.env.expired.load(crate::sync::Ordering::Relaxed);
     fields.add("total_connections_received", stats.connections());
-    fields.add("total_commands_processed", stats.commands());
+    let (commands, uptime) = (stats.commands(), server.started.elapsed().as_millis() as u64);
+    fields.add("total_commands_processed", commands);
+    // The average since the last INFO that is a second old: true for whoever asks regularly.
+    fields.add("instantaneous_ops_per_sec", server.pace.per_second(uptime, commands));
     fields.add("total_net_input_bytes", stats.input_bytes());
     fields.add("total_net_output_bytes", stats.output_bytes());
     fields.add("rejected_connections", stats.rejected());

@@ -278,8 +278,12 @@ fn categories(command: &Command) -> Vec<&'static str> {
     // A container is nothing by itself.
     let is_container = matches!(command.spec.run, Run::Container(_));
     let group = OF_GROUP.iter().find(|(group, _)| *group == command.group && !is_container).map(|(_, name)| *name);
-    // COMMAND is documented with the server, but is for every connection.
-    let group = if command.full_name.starts_with("command") { Some("connection") } else { group };
+    // Documented with the server, but for every connection, or about keys.
+    let group = match command.full_name {
+        name if name.starts_with("command") => Some("connection"),
+        "dbsize" | "flushdb" | "flushall" => Some("keyspace"),
+        _ => group,
+    };
     let is_admin = flags.has(Flags::ADMIN) || command.full_name == "role";
     let own = |name| group == Some(name);
     let is_early = |name: &str| !["connection", "transaction", "scripting"].contains(&name);

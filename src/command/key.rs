@@ -153,36 +153,6 @@ pub(super) const SPECS: &[Spec] = &[
         summary: "Iterates over the key names in the database.",
     },
     Spec {
-        name: "dbsize",
-        arity: Arity::exactly(1),
-        keys: Keys::None,
-        run: Run::Whole(dbsize),
-        flags: Flags::READONLY.and(Flags::FAST),
-        since: "1.0.0",
-        complexity: "O(1)",
-        summary: "Returns the number of keys in the database.",
-    },
-    Spec {
-        name: "flushdb",
-        arity: Arity::at_least(1),
-        keys: Keys::None,
-        run: Run::Whole(flushdb),
-        flags: Flags::WRITE,
-        since: "1.0.0",
-        complexity: "O(1); the keys are freed in the background.",
-        summary: "Removes all keys from the current database.",
-    },
-    Spec {
-        name: "flushall",
-        arity: Arity::at_least(1),
-        keys: Keys::None,
-        run: Run::Whole(flushall),
-        flags: Flags::WRITE.and(Flags::ALL_DATABASES),
-        since: "1.0.0",
-        complexity: "O(1); the keys are freed in the background.",
-        summary: "Removes all keys from all databases.",
-    },
-    Spec {
         name: "object",
         arity: Arity::at_least(2),
         keys: Keys::None,
@@ -212,6 +182,40 @@ pub(super) const SPECS: &[Spec] = &[
         since: "2.2.3",
         complexity: "Depends on subcommand.",
         summary: "A container for object introspection commands.",
+    },
+];
+
+/// Documented with the server, as in Redis.
+pub(super) const SERVER_SPECS: &[Spec] = &[
+    Spec {
+        name: "dbsize",
+        arity: Arity::exactly(1),
+        keys: Keys::None,
+        run: Run::Whole(dbsize),
+        flags: Flags::READONLY.and(Flags::FAST),
+        since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Returns the number of keys in the database.",
+    },
+    Spec {
+        name: "flushdb",
+        arity: Arity::at_least(1),
+        keys: Keys::None,
+        run: Run::Whole(flushdb),
+        flags: Flags::WRITE,
+        since: "1.0.0",
+        complexity: "O(1); the keys are freed in the background.",
+        summary: "Removes all keys from the current database.",
+    },
+    Spec {
+        name: "flushall",
+        arity: Arity::at_least(1),
+        keys: Keys::None,
+        run: Run::Whole(flushall),
+        flags: Flags::WRITE.and(Flags::ALL_DATABASES),
+        since: "1.0.0",
+        complexity: "O(1); the keys are freed in the background.",
+        summary: "Removes all keys from all databases.",
     },
 ];
 

@@ -395,6 +395,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),
     ("connection", client::SPECS),
+    ("server", key::SERVER_SPECS),
     ("server", introspection::SPECS),
     ("server", config::SPECS),
     ("server", info::SPECS),
