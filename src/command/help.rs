@@ -1,6 +1,6 @@
 //! HELP of the containers, written from the table.
 
-use super::{Call, Next, find};
+use super::{Call, Next, find, syntax};
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::session::Session;
@@ -38,7 +38,9 @@ fn lines(container: &str) -> Vec<String> {
     // HELP comes last, as in Redis.
     let (help, others): (Vec<_>, Vec<_>) = subcommands.iter().partition(|command| command.spec.name == "help");
     for command in others {
-        lines.push(command.spec.name.to_ascii_uppercase());
+        let name = command.spec.name.to_ascii_uppercase();
+        let syntax = syntax::of(command.full_name);
+        lines.push(if syntax.is_empty() { name } else { format!("{name} {syntax}") });
         lines.push(format!("    {}", command.spec.summary));
     }
     if !help.is_empty() {

@@ -1,6 +1,6 @@
 //! COMMAND: the table of commands, told to clients.
 
-use super::{Arity, Call, Command, Flags, Keys, Next, Run, Spec, details, find, help, registry, subcommand};
+use super::{Arity, Call, Command, Flags, Keys, Next, Run, Spec, details, find, help, registry, subcommand, syntax};
 use crate::error::Error;
 use crate::glob;
 use crate::reply::Reply;
@@ -356,10 +356,15 @@ fn write_docs(commands: &[&Command], reply: &mut Reply) {
             ("complexity", spec.complexity),
         ];
         reply.bulk(command.full_name.as_bytes());
-        reply.map(fields.len() + usize::from(!command.subcommands.is_empty()));
+        let has_arguments = !syntax::of(command.full_name).is_empty();
+        reply.map(fields.len() + usize::from(has_arguments) + usize::from(!command.subcommands.is_empty()));
         for (name, value) in fields {
             reply.bulk(name.as_bytes());
             reply.bulk(value.as_bytes());
+        }
+        if has_arguments {
+            reply.bulk(b"arguments");
+            syntax::write_arguments(command, reply);
         }
         if !command.subcommands.is_empty() {
             reply.bulk(b"subcommands");

@@ -20,6 +20,7 @@ mod registry;
 mod server;
 mod set;
 mod string;
+mod syntax;
 mod transaction;
 
 pub use call::Call;
