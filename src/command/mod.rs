@@ -21,6 +21,8 @@ mod server;
 mod set;
 mod string;
 mod syntax;
+#[cfg(all(test, not(kiba_loom)))]
+mod tests;
 mod transaction;
 
 pub use call::Call;
