@@ -104,15 +104,16 @@ fn transact(held: &mut dyn held::Held, transaction: &mut Transaction, server: &S
     if *is_aborted {
         return batch.reply.nil_array();
     }
-    let Batch { input, spans, requests, keys, reply, now } = &mut **batch;
+    let Batch { input, spans, requests, keys, reply, now, .. } = &mut **batch;
     reply.array(requests.len());
     for request in requests.iter() {
         let Verdict::Run(command) = request.verdict else { unreachable!("only commands that can run are queued") };
         let spans = &spans[request.spans()];
-        let call = Call { input, spans, command, now: *now, db: session.db, server };
+        let call =
+            Call { input, spans, command, now: *now, db: session.db, no_touch: session.client.no_touch(), server };
         reply.set_resp(session.resp);
         match command.spec.run {
-            Run::Session(run) => {
+            Run::Session(run) | Run::SessionOr(run, _) => {
                 let mark = reply.mark();
                 held::settle(run(session, &call, reply).map(|_| ()), mark, reply);
             }

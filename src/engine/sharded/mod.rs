@@ -41,7 +41,7 @@ impl Sharded {
 
     /// Runs requests until one needs slices (a walk), or the replies are large; returns where it stopped.
     fn run(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> usize {
-        let Batch { input, spans, requests, keys, reply, now } = batch;
+        let Batch { input, spans, requests, keys, reply, now, no_touch } = batch;
         let tally = Tally::default();
         let mut at = range.start;
         'windows: while at < range.end {
@@ -58,7 +58,8 @@ impl Sharded {
                 if matches!(command.spec.run, Run::Walk(_)) {
                     break 'windows;
                 }
-                let call = Call { input, spans: &spans[request.spans()], command, now: *now, db, server: &self.server };
+                let spans = &spans[request.spans()];
+                let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &self.server };
                 self.run_one(&call, &keys[request.keys()], reply, &tally);
                 at += 1;
                 if reply.len() >= FLUSH {
@@ -97,7 +98,7 @@ impl Sharded {
                 let mark = reply.mark();
                 held::settle(run(&mut parts, call, reply), mark, reply);
             }
-            Run::Walk(_) | Run::Session(_) | Run::Control(_) | Run::Container(_) => {
+            Run::Walk(_) | Run::Session(_) | Run::SessionOr(..) | Run::Control(_) | Run::Container(_) => {
                 unreachable!("walks run in slices, the rest in the executor")
             }
         }
@@ -108,11 +109,11 @@ impl Sharded {
         let mut progress = Progress::start(batch.reply.resp());
         loop {
             {
-                let Batch { input, spans, requests, reply, now, .. } = &mut *batch;
+                let Batch { input, spans, requests, reply, now, no_touch, .. } = &mut *batch;
                 let Verdict::Run(command) = requests[at].verdict else { unreachable!("checked by the caller") };
                 let Run::Walk(run) = command.spec.run else { unreachable!("checked by the caller") };
-                let call =
-                    Call { input, spans: &spans[requests[at].spans()], command, now: *now, db, server: &self.server };
+                let spans = &spans[requests[at].spans()];
+                let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &self.server };
                 let mark = reply.mark();
                 let mut keyspace = Unheld { shards: &self.shards, env: &self.server.env };
                 match run(&mut keyspace, &mut progress, &call, reply) {
