@@ -140,12 +140,14 @@ same_as_redis! {
         let server = peer.start();
         let mut client = server.client();
         for options in [
-            "NX XX", "XX NX", "EX", "PX", "EXAT", "PXAT", "EX 1 PX 1", "EX 1 EX 1", "EX 1 KEEPTTL", "KEEPTTL EX 1",
-            "KEEPTTL PXAT 1", "EXAT 1 PX 1", "bogus", "NX bogus", "\"\"", "GET NX EX", "EX NX XX", "EX 10 10",
+            "NX XX", "XX NX", "EX", "PX", "EXAT", "PXAT", "EX 1 PX 1", "EX 1 KEEPTTL", "KEEPTTL EX 1",
+            "KEEPTTL PXAT 1", "EXAT 1 PX 1", "bogus", "NX bogus", "\"\"", "GET NX EX", "EX 10 10",
         ] {
             client.check(&format!("SET k v {options}"), SYNTAX);
         }
         client.check("SET k v KEEPTTL KEEPTTL GET GET", "$-1\r\n");
+        client.check("SET k v EX 1 EX 100", "+OK\r\n");
+        client.check("TTL k", ":100\r\n");
         client.check("SET k v EX NX", NOT_AN_INTEGER);
         client.check("SET k", "-ERR wrong number of arguments for 'set' command\r\n");
         client.check("SET", "-ERR wrong number of arguments for 'set' command\r\n");

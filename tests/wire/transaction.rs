@@ -100,13 +100,18 @@ same_as_redis! {
     fn wrong_numbers_of_arguments(peer) {
         let server = peer.start();
         let mut client = server.client();
-        for command in ["multi", "exec", "discard", "unwatch"] {
+        for command in ["multi", "discard", "unwatch"] {
             client.check(&format!("{command} x"), format!("-ERR wrong number of arguments for '{command}' command\r\n"));
         }
         client.check("WATCH", "-ERR wrong number of arguments for 'watch' command\r\n");
         client.check("MULTI", "+OK\r\n");
-        client.check("EXEC now", "-ERR wrong number of arguments for 'exec' command\r\n");
-        client.check("EXEC", ABORTED);
+        client.check("SET k v", "+QUEUED\r\n");
+        // A malformed EXEC discards at once.
+        let expected = "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n";
+        client.check("EXEC now", expected);
+        client.check("EXEC", "-ERR EXEC without MULTI\r\n");
+        client.check("EXEC now", expected);
+        client.check("EXISTS k", ":0\r\n");
     }
 
     fn select_inside_a_transaction(peer) {
