@@ -170,6 +170,12 @@ impl Client {
         assert!(rest.is_empty(), "expected the end, found: {}", rest.escape_ascii());
     }
 
+    /// Everything up to the first occurrence of `marker`, or up to the end of the connection.
+    pub fn read_until(&mut self, marker: &[u8]) -> Vec<u8> {
+        while !self.buffer.windows(marker.len()).any(|window| window == marker) && self.fill() {}
+        std::mem::take(&mut self.buffer)
+    }
+
     /// Everything up to the end of the connection.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         while self.fill() {}
