@@ -6,8 +6,12 @@ use crate::support::{Client, Server, each_engine};
 
 const KIBI: u64 = 1024;
 
-/// Arenas, pages that are touched for the first time, and what the kernel counts late.
-const SLACK: u64 = 2048 * KIBI;
+/// What a process takes on the way: a thread's first allocation takes whole segments from the system, and the kernel
+/// counts huge pages of 2 MiB as resident when one byte of each is touched. Measured: 8 MiB for one busy connection.
+const SLACK: u64 = 16 * 1024 * KIBI;
+
+/// The same for a process that has served a thousand connections before: single huge pages.
+const SETTLED: u64 = 4 * 1024 * KIBI;
 
 /// Connections that have been served once, so that what each costs by itself is paid.
 fn connections(server: &Server, count: usize) -> Vec<Client> {
@@ -43,16 +47,17 @@ each_engine! {
     fn a_thousand_announced_counts_cost_less_than_a_kibibyte_each(peer) {
         let server = peer.start();
         let (grown, _clients) = growth(&server, 1000, b"*2147483647\r\n");
-        assert!(grown < 1000 * KIBI + SLACK, "grown by {grown} bytes");
+        assert!(grown < 1000 * KIBI + SETTLED, "grown by {grown} bytes");
     }
 
     fn a_thousand_announced_lengths_cost_less_than_a_kibibyte_each(peer) {
         let server = peer.start();
         let (grown, _clients) = growth(&server, 1000, b"*2\r\n$4\r\nECHO\r\n$536870912\r\nx");
-        assert!(grown < 1000 * KIBI + SLACK, "grown by {grown} bytes");
+        assert!(grown < 1000 * KIBI + SETTLED, "grown by {grown} bytes");
     }
 
-    /// What has been received of a long argument is held once, with room for as much again.
+    /// What has been received of a long argument is held once, with room for as much again; buffers that were
+    /// outgrown stay with the allocator for a while.
     fn half_received_arguments_cost_what_was_received(peer) {
         const RECEIVED: u64 = 100_000;
         let server = peer.start();
@@ -66,7 +71,7 @@ each_engine! {
         }
         server.client().check("PING", "+PONG\r\n");
         let grown = server.resident_bytes().saturating_sub(before);
-        assert!(grown < 100 * 3 * RECEIVED + SLACK, "grown by {grown} bytes");
+        assert!(grown < 100 * 4 * RECEIVED + SLACK, "grown by {grown} bytes");
     }
 
     /// Arguments by the million are held as they come, not as they were announced.
@@ -74,7 +79,7 @@ each_engine! {
         let server = peer.start();
         let mut client = server.client();
         let before = server.resident_bytes();
-        let input = b"$1\r\nx\r\n".repeat(100_000);
+        let input = b"$1\r\nx\r\n".repeat(500_000);
         client.send("*2147483647\r\n");
         client.send(&input);
         server.client().check("PING", "+PONG\r\n");
@@ -111,7 +116,12 @@ each_engine! {
         let before = server.resident_bytes();
         client.set_write_timeout(Duration::from_millis(200));
         let chunk = format!("ECHO {}\r\n", "x".repeat(50)).repeat(10_000);
-        while client.try_send(&chunk).is_ok() {}
+        // 600 MB that would be sent back.
+        let mut sent = 0;
+        while sent < 1000 && client.try_send(&chunk).is_ok() {
+            sent += 1;
+        }
+        assert!(sent < 1000, "the server read everything");
         watcher.check("PING", "+PONG\r\n");
         let grown = server.resident_bytes().saturating_sub(before);
         assert!(grown < 1024 * KIBI + SLACK, "grown by {grown} bytes");

@@ -1,13 +1,23 @@
 //! The rows of `framing.txt` and `unauthenticated.txt`: each in one write, byte by byte, and cut off.
 
 use crate::support::client::unescape;
-use crate::support::{Client, Server, same_as_redis};
+use crate::support::{Client, Server, each_engine, same_as_redis};
 
 struct Row {
     name: &'static str,
     input: Vec<u8>,
     expected: Vec<u8>,
-    closes: bool,
+    end: End,
+}
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// The replies are sent, then it is closed.
+    Closed,
+    /// It is closed at once: of the replies, those arrive that were sent before.
+    Dropped,
 }
 
 fn rows(text: &'static str) -> Vec<Row> {
@@ -15,8 +25,13 @@ fn rows(text: &'static str) -> Vec<Row> {
     let row = |line: &'static str| {
         let fields: Vec<&str> = line.split('|').map(str::trim).collect();
         let [name, input, expected, state] = fields[..] else { panic!("not four fields: {line}") };
-        assert!(["open", "closed"].contains(&state), "no state: {line}");
-        Row { name, input: expand(input), expected: expand(expected), closes: state == "closed" }
+        let end = match state {
+            "open" => End::Open,
+            "closed" => End::Closed,
+            "dropped" => End::Dropped,
+            _ => panic!("no state: {line}"),
+        };
+        Row { name, input: expand(input), expected: expand(expected), end }
     };
     lines.map(row).collect()
 }
@@ -38,15 +53,20 @@ fn expand(text: &str) -> Vec<u8> {
 
 /// Checks what came back, and that the connection is as it should be.
 fn check(row: &Row, client: &mut Client, how: &str) {
-    let marker: &[u8] = b"+RESET\r\n";
-    let found = if row.closes {
-        client.read_to_end()
-    } else {
-        // RESET is allowed in every state and its answer comes last.
-        client.send("RESET\r\n");
-        client.read_until(marker)
+    const MARKER: &[u8] = b"+RESET\r\n";
+    let (found, expected) = match row.end {
+        End::Open => {
+            // RESET is allowed in every state and its answer comes last.
+            client.send("RESET\r\n");
+            (client.read_until(MARKER), [&row.expected, MARKER].concat())
+        }
+        End::Closed => (client.read_to_end(), row.expected.clone()),
+        End::Dropped => {
+            let found = client.read_to_end();
+            let expected = row.expected[..found.len().min(row.expected.len())].to_vec();
+            (found, expected)
+        }
     };
-    let expected = if row.closes { row.expected.clone() } else { [&row.expected, marker].concat() };
     assert!(
         found == expected,
         "{}, {how}\nexpected: {}\n   found: {}",
@@ -62,6 +82,8 @@ fn run(server: &Server, rows: &[Row], login: &str) {
         watcher.check(login, "+OK\r\n");
     }
     for row in rows {
+        // Shown only if the test fails.
+        eprintln!("{}", row.name);
         let mut client = server.client();
         // The server may hang up before it has been told everything.
         let _ = client.try_send(&row.input);
@@ -116,5 +138,12 @@ same_as_redis! {
     fn unauthenticated(peer) {
         let server = peer.start_with(&["--requirepass", "secret"]);
         run(&server, &rows(include_str!("unauthenticated.txt")), "AUTH secret");
+    }
+}
+
+each_engine! {
+    fn where_kiba_differs_from_redis(peer) {
+        let server = peer.start();
+        run(&server, &rows(include_str!("differences.txt")), "");
     }
 }

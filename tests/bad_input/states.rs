@@ -4,7 +4,8 @@ use crate::support::{Peer, Server, same_as_redis};
 
 /// Commands that change the state of a connection or depend on it.
 const STEPS: &[&str] = &[
-    "MULTI", "EXEC", "DISCARD", "WATCH k", "UNWATCH", "RESET", "SELECT 1", "FLUSHALL", "SET k v", "GET k", "GET", "INCR k", "QUIT",
+    "MULTI", "EXEC", "DISCARD", "WATCH k", "UNWATCH", "RESET", "SELECT 1", "FLUSHALL", "SET k v", "GET k", "GET",
+    "INCR k", "QUIT",
 ];
 
 /// What a new connection answers to the steps, sent in one write.

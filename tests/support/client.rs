@@ -67,7 +67,8 @@ pub fn unescape(text: &str) -> Vec<u8> {
             Some(b't') => b'\t',
             Some(b'0') => 0,
             Some(b'x') => {
-                let mut digit = || bytes.next().and_then(|byte| (byte as char).to_digit(16)).expect("a hexadecimal digit");
+                let mut digit =
+                    || bytes.next().and_then(|byte| (byte as char).to_digit(16)).expect("a hexadecimal digit");
                 (digit() << 4 | digit()) as u8
             }
             Some(other @ (b'\\' | b'"')) => other,

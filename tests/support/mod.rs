@@ -2,7 +2,7 @@
 
 // Every test target uses its own part of this module.
 #![allow(dead_code)]
-#![allow(unused_macros)]
+#![allow(unused_macros, unused_imports)]
 
 pub mod client;
 pub mod resp;

@@ -156,7 +156,19 @@ each_engine! {
 /// How many bytes of [`REPLIES`] the first `split` bytes of [`REQUESTS`] cause.
 fn answers_before(split: usize) -> usize {
     // The end of each request that is answered, and the end of its reply.
-    let ends = [("bc\r\n", "+OK\r\n"), ("PING\r\n", "+PONG\r\n"), ("GET\r\n$1\r\nk\r\n", "a\r\nbc\r\n"), (" y\" \n", "bc\r\n+OK\r\n"), ("get q\r\n", " y\r\n")];
-    let find = |text: &[u8], part: &str| text.windows(part.len()).position(|window| window == part.as_bytes()).unwrap() + part.len();
-    ends.iter().filter(|(request, _)| find(REQUESTS, request) <= split).map(|(_, reply)| find(REPLIES, reply)).max().unwrap_or(0)
+    let ends = [
+        ("bc\r\n", "+OK\r\n"),
+        ("PING\r\n", "+PONG\r\n"),
+        ("GET\r\n$1\r\nk\r\n", "a\r\nbc\r\n"),
+        (" y\" \n", "bc\r\n+OK\r\n"),
+        ("get q\r\n", " y\r\n"),
+    ];
+    let find = |text: &[u8], part: &str| {
+        text.windows(part.len()).position(|window| window == part.as_bytes()).unwrap() + part.len()
+    };
+    ends.iter()
+        .filter(|(request, _)| find(REQUESTS, request) <= split)
+        .map(|(_, reply)| find(REPLIES, reply))
+        .max()
+        .unwrap_or(0)
 }
