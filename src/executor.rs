@@ -99,9 +99,16 @@ impl<E: Engine> Executor<E> {
                 Admission::Malformed => {
                     *at += 1;
                     break_queue(session);
-                    let Batch { input, spans, reply, .. } = &mut *batch;
-                    let arguments = spans[request.spans()].iter().map(|span| span.of(input));
-                    request.verdict.write_error(arguments, reply);
+                    if is_malformed_exec(&request) {
+                        end_transaction(session);
+                        batch.reply.fail(Error::Other(
+                            "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command",
+                        ));
+                    } else {
+                        let Batch { input, spans, reply, .. } = &mut *batch;
+                        let arguments = spans[request.spans()].iter().map(|span| span.of(input));
+                        request.verdict.write_error(arguments, reply);
+                    }
                     Outcome::Done
                 }
             };
@@ -324,6 +331,11 @@ fn break_queue(session: &mut Session) {
     if let Some(queue) = &mut session.queue {
         queue.is_broken = true;
     }
+}
+
+/// Whether it is an EXEC with arguments, which ends the transaction instead of only breaking it.
+fn is_malformed_exec(request: &Request) -> bool {
+    matches!(request.verdict, Verdict::WrongArity(it) if matches!(it.spec.run, Run::Control(Control::Exec)))
 }
 
 fn end_transaction(session: &mut Session) {

@@ -218,7 +218,8 @@ impl SetOptions {
             } else if call.is(i, "keepttl") && time.is_none() {
                 options.deadline = Deadline::Keep;
             } else if let Some(unit) = Unit::from_option(word)
-                && time.is_none()
+                // The same unit may come again, and its last amount counts.
+                && time.is_none_or(|(other, _)| other == unit)
                 && options.deadline == Deadline::Clear
                 && i + 1 < call.len()
             {
