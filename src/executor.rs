@@ -72,6 +72,7 @@ impl<E: Engine> Executor<E> {
                 Admission::Data => {
                     let end = self.run_of_data(&batch, *at);
                     let db = self.session().db;
+                    batch.no_touch = self.session().client.no_touch();
                     (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
                     Outcome::Done
                 }
@@ -275,7 +276,7 @@ impl<E: Engine> Executor<E> {
 #[inline]
 fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
     let Verdict::Run(command) = request.verdict else { return Admission::Malformed };
-    if !session.is_authenticated && !command.flags.has(Flags::NO_AUTH) {
+    if session.must_log_in(server) && !command.flags.has(Flags::NO_AUTH) {
         return Admission::Refuse(Error::Other("NOAUTH Authentication required."));
     }
     if command.flags.has(Flags::DENYOOM) && server.is_out_of_memory() {
@@ -290,7 +291,7 @@ fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
         }
     }
     match command.spec.run {
-        Run::Session(run) => Admission::Session(run),
+        Run::Session(run) | Run::SessionOr(run, _) => Admission::Session(run),
         Run::Control(control) => Admission::Control(control),
         Run::Container(_) => Admission::Malformed,
         _ => Admission::Data,
@@ -311,7 +312,8 @@ fn run_session(
 ) -> Outcome {
     let Batch { input, spans, reply, now, .. } = batch;
     let Verdict::Run(command) = request.verdict else { unreachable!("admitted") };
-    let call = Call { input, spans: &spans[request.spans()], command, now: *now, db: session.db, server };
+    let spans = &spans[request.spans()];
+    let call = Call { input, spans, command, now: *now, db: session.db, no_touch: session.client.no_touch(), server };
     let mark = reply.mark();
     match run(session, &call, reply) {
         Ok(Next::Continue) => Outcome::Done,

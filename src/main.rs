@@ -9,8 +9,8 @@ use kiba::engine::Engine;
 use kiba::engine::channel::Channel;
 use kiba::engine::sharded::Sharded;
 use kiba::log::Log;
-use kiba::net::{Listeners, Runtimes, raise_open_files};
-use kiba::server::Server;
+use kiba::net::{Listeners, Runtimes};
+use kiba::server::{Server, open_files};
 use kiba::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,7 +43,7 @@ fn serve(config: Config) -> Result<(), String> {
     let runtimes = Runtimes::new(config.io(), config.threads() as usize)
         .map_err(|error| format!("cannot start the threads: {error}"))?;
     let maxclients = u64::from(config.maxclients());
-    let fitting = raise_open_files(maxclients);
+    let fitting = open_files::raise(maxclients);
     if fitting < maxclients {
         tracing::warn!(maxclients, fitting, "the limit of open files allows fewer clients than maxclients");
         let value = fitting.max(1).to_string();
@@ -53,7 +53,9 @@ fn serve(config: Config) -> Result<(), String> {
     let server = Server::new(Arc::new(config), Some(log));
     runtimes.block_on(async {
         match server.config.engine() {
-            EngineKind::Sharded => run(&server, Arc::new(Sharded::new(Arc::clone(&server))), &runtimes).await,
+            EngineKind::Sharded => {
+                run(&server, Arc::new(Sharded::new(Arc::clone(&server)).start_sweeper()), &runtimes).await
+            }
             EngineKind::Channel => run(&server, Arc::new(Channel::new(Arc::clone(&server))), &runtimes).await,
         }
     })

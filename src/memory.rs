@@ -57,6 +57,17 @@ pub fn resident() -> (u64, u64) {
     (field("VmRSS:").unwrap_or(0), field("VmHWM:").unwrap_or(0))
 }
 
+/// Seconds of processor time that the process has used: its own code, and the kernel's for it. `None` where the
+/// system does not tell.
+pub fn cpu_seconds() -> Option<(f64, f64)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field, the program's name in parentheses, may contain anything. Linux counts in hundredths towards
+    // programs, whatever it uses itself.
+    let mut ticks = stat.rsplit_once(')')?.1.split_whitespace().skip(11).map(|field| field.parse::<f64>());
+    let (user, system) = (ticks.next()?.ok()?, ticks.next()?.ok()?);
+    Some((user / 100.0, system / 100.0))
+}
+
 // SAFETY: every call is passed on to mimalloc unchanged.
 unsafe impl GlobalAlloc for Counting {
     #[inline]

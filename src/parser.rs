@@ -44,6 +44,8 @@ pub struct Batch {
     pub reply: Reply,
     /// Milliseconds since the Unix epoch when the batch was read.
     pub now: u64,
+    /// Set by the executor before the engine runs data commands: their reads leave the access clocks alone.
+    pub no_touch: bool,
 }
 
 impl Batch {
@@ -104,7 +106,7 @@ impl Batch {
 #[inline]
 fn resolve(input: &[u8], arguments: &[Span]) -> Verdict {
     let Some(mut command) = command::find(arguments[0].of(input)) else { return Verdict::Unknown };
-    if let Run::Container(_) = command.spec.run
+    if let Run::Container(_) | Run::SessionOr(..) = command.spec.run
         && let Some(name) = arguments.get(1)
     {
         match command::subcommand(command, name.of(input)) {

@@ -3,6 +3,7 @@
 use crate::engine::Watching;
 use crate::parser::Batch;
 use crate::reply::Resp;
+use crate::server::Server;
 use crate::server::clients::Client;
 use crate::sync::Arc;
 
@@ -53,9 +54,19 @@ impl Session {
 
     /// RESET: everything as on a new connection, but for its address and id.
     pub fn reset(&mut self, is_authenticated: bool) {
+        use crate::sync::Ordering::Relaxed;
         let client = Arc::clone(&self.client);
         client.set_name("");
+        client.no_evict.store(false, Relaxed);
+        client.no_touch.store(false, Relaxed);
         *self = Self::new(client, is_authenticated);
+        self.select(0);
+        self.set_resp(Resp::V2);
+    }
+
+    /// Whether the client has yet to log in. A password that is taken off the server lets everybody in.
+    pub fn must_log_in(&self, server: &Server) -> bool {
+        !self.is_authenticated && !server.config.requirepass().is_empty()
     }
 
     pub fn select(&mut self, db: u16) {

@@ -10,6 +10,19 @@ pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicU
 // loom's `Arc` has no `Weak`; reference counts are not what the models are about.
 pub use std::sync::{Arc, OnceLock, Weak};
 
+/// Whether this model run is to contain the bug with this name (`KIBA_BUG`): shows that the models find it.
+#[cfg(kiba_loom)]
+pub fn planted(bug: &str) -> bool {
+    std::env::var_os("KIBA_BUG").is_some_and(|name| name == bug)
+}
+
+/// Outside of models there are no planted bugs.
+#[cfg(not(kiba_loom))]
+#[inline]
+pub const fn planted(_: &str) -> bool {
+    false
+}
+
 pub use cell::{Cell, CellMut};
 pub use map::{ReadGuard, ShardMap, WriteGuard};
 

@@ -18,6 +18,8 @@ pub struct Call<'a> {
     /// Milliseconds since the Unix epoch, read once per batch.
     pub now: u64,
     pub db: u16,
+    /// The client asked that its reads leave no trace in the access clocks (CLIENT NO-TOUCH).
+    pub no_touch: bool,
     pub server: &'a Server,
 }
 

@@ -1,7 +1,9 @@
 //! Keys of any type: DEL EXISTS TYPE EXPIRE TTL PERSIST RENAME KEYS SCAN DBSIZE FLUSHALL OBJECT ...
 
 use super::expiry::Unit;
-use super::{Arity, Call, Effect, Effects, Entries, Event, Flags, Keys, Keyspace, Progress, Run, Slots, Spec, Step};
+use super::{
+    Arity, Call, Effect, Effects, Entries, Event, Flags, Keys, Keyspace, Progress, Run, Slots, Spec, Step, help,
+};
 use crate::error::Error;
 use crate::glob;
 use crate::number::parse_u64;
@@ -151,6 +153,41 @@ pub(super) const SPECS: &[Spec] = &[
         summary: "Iterates over the key names in the database.",
     },
     Spec {
+        name: "object",
+        arity: Arity::at_least(2),
+        keys: Keys::None,
+        run: Run::Container(&[
+            Spec {
+                name: "encoding",
+                arity: Arity::exactly(3),
+                keys: Keys::Range { first: 2, last: 2, step: 1 },
+                run: Run::Read(object_encoding),
+                flags: Flags::NONE,
+                since: "2.2.3",
+                complexity: "O(1)",
+                summary: "Returns the internal encoding of a Redis object.",
+            },
+            Spec {
+                name: "help",
+                arity: Arity::exactly(2),
+                keys: Keys::None,
+                run: Run::Session(help::of_container),
+                flags: Flags::LOADING.and(Flags::STALE),
+                since: "6.2.0",
+                complexity: "O(1)",
+                summary: "Returns helpful text about the different subcommands.",
+            },
+        ]),
+        flags: Flags::NONE,
+        since: "2.2.3",
+        complexity: "Depends on subcommand.",
+        summary: "A container for object introspection commands.",
+    },
+];
+
+/// Documented with the server, as in Redis.
+pub(super) const SERVER_SPECS: &[Spec] = &[
+    Spec {
         name: "dbsize",
         arity: Arity::exactly(1),
         keys: Keys::None,
@@ -179,25 +216,6 @@ pub(super) const SPECS: &[Spec] = &[
         since: "1.0.0",
         complexity: "O(1); the keys are freed in the background.",
         summary: "Removes all keys from all databases.",
-    },
-    Spec {
-        name: "object",
-        arity: Arity::at_least(2),
-        keys: Keys::None,
-        run: Run::Container(&[Spec {
-            name: "encoding",
-            arity: Arity::exactly(3),
-            keys: Keys::Range { first: 2, last: 2, step: 1 },
-            run: Run::Read(object_encoding),
-            flags: Flags::NONE,
-            since: "2.2.3",
-            complexity: "O(1)",
-            summary: "Returns the internal encoding of a Redis object.",
-        }]),
-        flags: Flags::NONE,
-        since: "2.2.3",
-        complexity: "Depends on subcommand.",
-        summary: "A container for object introspection commands.",
     },
 ];
 

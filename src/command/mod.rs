@@ -4,14 +4,25 @@
 //! reaches data is its [`Run`] type, and through it a command can reach only the keys that its row declares.
 
 mod call;
+mod client;
+mod config;
 mod connection;
+mod details;
 mod expiry;
 mod hash;
+mod help;
+mod info;
+mod introspection;
 mod key;
 mod list;
+mod memory;
 mod registry;
+mod server;
 mod set;
 mod string;
+mod syntax;
+#[cfg(all(test, not(kiba_loom)))]
+mod tests;
 mod transaction;
 
 pub use call::Call;
@@ -182,11 +193,26 @@ pub enum Run {
     /// The whole key space at one moment: everything is held.
     Whole(fn(&mut dyn Keyspace, &Call<'_>, &mut Reply) -> Result<(), Error>),
     /// The connection and the server; no data.
-    Session(fn(&mut Session, &Call<'_>, &mut Reply) -> Result<Next, Error>),
+    Session(SessionRun),
     /// The executor itself: transactions and what waits.
     Control(Control),
     /// The name is completed by a subcommand.
     Container(&'static [Spec]),
+    /// A subcommand may complete the name. Without one it is a command like [`Run::Session`].
+    SessionOr(SessionRun, &'static [Spec]),
+}
+
+/// A command on the connection and the server.
+pub type SessionRun = fn(&mut Session, &Call<'_>, &mut Reply) -> Result<Next, Error>;
+
+impl Run {
+    /// The rows of a container; none for other commands.
+    pub const fn subcommands(self) -> &'static [Spec] {
+        match self {
+            Self::Container(specs) | Self::SessionOr(_, specs) => specs,
+            _ => &[],
+        }
+    }
 }
 
 /// What the executor does itself.
@@ -296,7 +322,9 @@ pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> O
     match found.filter(|entry| !entry.is_expired(call.now)) {
         Some(entry) => {
             tally.hits.set(tally.hits.get() + 1);
-            entry.touch(call.clock());
+            if !call.no_touch {
+                entry.touch(call.clock());
+            }
             Some(entry)
         }
         None => {
@@ -369,4 +397,11 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("generic", key::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),
+    ("connection", client::SPECS),
+    ("server", key::SERVER_SPECS),
+    ("server", introspection::SPECS),
+    ("server", config::SPECS),
+    ("server", info::SPECS),
+    ("server", memory::SPECS),
+    ("server", server::SPECS),
 ];

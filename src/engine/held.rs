@@ -94,6 +94,8 @@ pub fn run(
             }
         }
         Run::Whole(run) => settle(run(held, call, reply), mark, reply),
-        Run::Session(_) | Run::Control(_) | Run::Container(_) => unreachable!("the executor runs these itself"),
+        Run::Session(_) | Run::SessionOr(..) | Run::Control(_) | Run::Container(_) => {
+            unreachable!("the executor runs these itself")
+        }
     }
 }

@@ -93,25 +93,27 @@ fn transact(held: &mut dyn held::Held, transaction: &mut Transaction, server: &S
     let Transaction { batch, session, watching, is_aborted } = transaction;
     let tally = Tally::default();
     *is_aborted = watching.flag.is_raised()
-        || watching.keys.iter().any(|watched| {
-            // Expired but not yet removed: nobody has raised the flag.
-            let is_live = |entry: &Entry| !entry.is_expired(batch.now);
-            let table = held.table(watched.db, watched.hash);
-            let exists = table.find_key(watched.hash, &watched.key).is_some_and(|at| is_live(table.entry(at)));
-            watched.existed && !exists
-        });
+        || !crate::sync::planted("watched-keys-not-locked")
+            && watching.keys.iter().any(|watched| {
+                // Expired but not yet removed: nobody has raised the flag.
+                let is_live = |entry: &Entry| !entry.is_expired(batch.now);
+                let table = held.table(watched.db, watched.hash);
+                let exists = table.find_key(watched.hash, &watched.key).is_some_and(|at| is_live(table.entry(at)));
+                watched.existed && !exists
+            });
     if *is_aborted {
         return batch.reply.nil_array();
     }
-    let Batch { input, spans, requests, keys, reply, now } = &mut **batch;
+    let Batch { input, spans, requests, keys, reply, now, .. } = &mut **batch;
     reply.array(requests.len());
     for request in requests.iter() {
         let Verdict::Run(command) = request.verdict else { unreachable!("only commands that can run are queued") };
         let spans = &spans[request.spans()];
-        let call = Call { input, spans, command, now: *now, db: session.db, server };
+        let call =
+            Call { input, spans, command, now: *now, db: session.db, no_touch: session.client.no_touch(), server };
         reply.set_resp(session.resp);
         match command.spec.run {
-            Run::Session(run) => {
+            Run::Session(run) | Run::SessionOr(run, _) => {
                 let mark = reply.mark();
                 held::settle(run(session, &call, reply).map(|_| ()), mark, reply);
             }

@@ -81,7 +81,7 @@ impl<E: Engine> Connection<E> {
             client.last_active.store(client.connected.elapsed().as_millis() as u64, Ordering::Relaxed);
             loop {
                 // A client that has not logged in is read request by request: AUTH lifts the limits of what follows.
-                let is_authenticated = self.executor.session().is_authenticated;
+                let is_authenticated = !self.executor.session().must_log_in(&self.server);
                 let lexed = self.lex(&mut batch, is_authenticated);
                 let (returned, outcome) = self.execute(stream, batch).await?;
                 batch = returned;

@@ -6,4 +6,4 @@ mod pool;
 mod runtime;
 
 pub use listener::Listeners;
-pub use runtime::{Runtimes, raise_open_files};
+pub use runtime::Runtimes;

@@ -58,6 +58,12 @@ impl Client {
         self.is_killed.load(Ordering::Acquire)
     }
 
+    /// Whether its reads leave the access clocks alone.
+    #[inline]
+    pub fn no_touch(&self) -> bool {
+        self.no_touch.load(Ordering::Relaxed)
+    }
+
     /// Makes the connection's task look for news.
     pub fn wake(&self) {
         self.waker.wake();

@@ -1,12 +1,15 @@
 //! The server's shared state: configuration, clients, statistics, pause and shutdown. No data lives here.
 
 pub mod clients;
+pub mod open_files;
+mod pace;
 pub mod pause;
 mod stats;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clients::Clients;
+pub use pace::Pace;
 pub use pause::{Pause, PauseMode};
 pub use stats::{Count, Stats, Tally};
 
@@ -20,6 +23,8 @@ pub struct Server {
     pub config: Arc<Config>,
     pub clients: Clients,
     pub stats: Stats,
+    /// Commands per second, for INFO.
+    pub pace: Pace,
     pub pause: Pause,
     pub env: Env,
     /// Set when the server is to stop; every client is woken then.
@@ -44,6 +49,7 @@ impl Server {
         Arc::new(Self {
             clients: Clients::default(),
             stats: Stats::default(),
+            pace: Pace::default(),
             pause: Pause::default(),
             env: Env::new(hasher),
             stopping: AtomicBool::new(false),

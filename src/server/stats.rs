@@ -1,10 +1,10 @@
 //! Counters for INFO: striped over threads, added to once per batch.
 
 use std::cell::Cell;
+// Not the model checker's: counters are only reported, and nobody draws a conclusion from their order.
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
-
-use crate::sync::{AtomicU64, Ordering};
 
 /// What one batch did; added to the [`Stats`] at its end.
 #[derive(Debug, Default)]
@@ -99,8 +99,8 @@ impl Stats {
     fn stripe(&self) -> &Stripe {
         thread_local! {
             static STRIPE: usize = {
-                static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-                NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % STRIPES
+                static NEXT: AtomicUsize = AtomicUsize::new(0);
+                NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES
             };
         }
         &self.stripes[STRIPE.with(|stripe| *stripe)]

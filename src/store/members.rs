@@ -1,41 +1,48 @@
-//! The hash table of large sets and hashes: linear hashing over buckets of about eighteen thin entries.
+//! The hash table of large sets and hashes: thin entries in segments of cache-line buckets.
 //!
 //! ```text
-//! bucket (one cache line)   entries: a small vector of owning pointers | one tag byte for each of the first 40
+//! bucket (one cache line)   7 tags, 1 count of entries that went past it | 7 owning pointers
+//! segment (4 KiB)           64 buckets; an entry is in its home bucket or, when that is full, in the next one
+//!                           with room
+//! directory                 the segment of each prefix of a hash; a segment may have several prefixes
 //! ```
 //!
-//! Linear hashing adds one bucket at a time, whenever there are eighteen members for each, and splits one
-//! existing bucket into it. So no insert ever moves more than one bucket, and the cost of a member stays
-//! the same at every size (its entry and about 13 bytes), where a table that doubles swings between 10 and 19.
-//! A bucket's address is the low bits of the hash: the lower half of the buckets have one bit more than the
-//! part that is not split yet.
+//! A look-up reads one bucket's line, compares its tags at once, then reads one entry. The directory and the
+//! segments' headers are small enough to stay in the cache.
 //!
-//! A look-up reads the bucket's line, compares tags eight at a time, then reads one pointer and one entry.
+//! This is extendible hashing: a full segment is split in two by the next bit of the hash, all others stay as they
+//! are. So no insert moves more than 392 entries, where a table that doubles moves all of them at once and leaves
+//! its former self to the allocator. A member costs its entry and 10 to 21 bytes, 14.5 on average.
 //!
-//! Scanning walks the reversed hash from its top bit, bucket by bucket, as Redis does. A member has one fixed
-//! place in that order whatever the table's size, hence a member that stays is seen, and a cursor is never
-//! out of date.
+//! Everything is in the order of the hash: the prefix chooses the segment and the next bits the home bucket.
+//! A scan goes in that order, so that the place of an entry in it is the same whatever the size of the table.
+//! An entry that stays is visited exactly once, whatever is added and removed meanwhile.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::LazyLock;
 
 use ahash::RandomState;
-use smallvec::SmallVec;
 
 use super::{Content, Entry, Raw};
 
-/// Tags that fit into a bucket's cache line beside the vector. Members beyond are compared without.
-const TAGS: usize = 40;
+/// Slots of a bucket: with a tag each and the count they fill a cache line.
+const SLOTS: usize = 7;
 
-/// Members per bucket above which a bucket is added. Buckets not yet split in a round hold up to twice as
-/// many on average, which the tags just cover.
-const LOAD: usize = 18;
+/// Where a bucket's count of passers-by is, behind the tags.
+const PASSED: usize = SLOTS;
 
-/// Members per bucket below which one is taken away; under half of `LOAD`, so that a border is not crossed to and fro.
-const LOAD_MIN: usize = 8;
-
-/// Buckets in one allocation (4 KiB): growing never moves those that exist.
+/// Buckets of a segment. The only segment of a small table may have fewer.
 const SEGMENT: usize = 64;
+
+/// Two segments become one again when both together have no more entries than this: under half of what splits
+/// one, so that a border is not crossed to and fro.
+const MERGED_MAX: usize = SEGMENT * SLOTS / 3;
+
+/// Bits of a hash, after its prefix, that choose the home bucket.
+const HOME_BITS: u32 = 24;
+
+/// Longest prefix. Never reached with hashes that are anything like random.
+const LEVEL_MAX: u32 = u64::BITS - HOME_BITS;
 
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
@@ -55,20 +62,42 @@ pub fn hash_member(member: &[u8]) -> u64 {
 
 #[derive(Debug)]
 pub struct Members {
-    segments: Vec<Vec<Bucket>>,
-    buckets: usize,
+    /// Which segment holds the hashes with each prefix of `bits` bits.
+    directory: Vec<u32>,
+    bits: u32,
+    segments: Vec<Segment>,
+    /// Segments whose own prefix is as long as the directory's; without any, the directory is too large.
+    deepest: usize,
     len: usize,
     /// Bytes of all entries and what they own.
     entry_bytes: usize,
-    /// No bucket has ever been longer; the bound that random choice draws against.
-    longest: usize,
 }
 
 #[derive(Debug)]
+struct Segment {
+    buckets: Box<[Bucket]>,
+    /// The smallest hash that belongs here.
+    start: u64,
+    /// Bits of the prefix that all hashes here share.
+    level: u32,
+    len: u32,
+}
+
+#[derive(Debug, Default)]
 #[repr(align(64))]
 struct Bucket {
-    entries: Vec<Entry>,
-    tags: [u8; TAGS],
+    /// The tags of the slots, zero for an empty one. Then the number of entries that are further along because this
+    /// bucket was full; it stays at 255 once it gets there.
+    tags: [u8; SLOTS + 1],
+    slots: [Option<Entry>; SLOTS],
+}
+
+/// Where an entry is.
+#[derive(Clone, Copy)]
+struct Place {
+    segment: usize,
+    bucket: usize,
+    slot: usize,
 }
 
 impl Default for Members {
@@ -79,7 +108,8 @@ impl Default for Members {
 
 impl Members {
     pub fn new() -> Self {
-        Self { segments: vec![vec![Bucket::with_room(0)]], buckets: 1, len: 0, entry_bytes: 0, longest: 0 }
+        let segments = vec![Segment::with_room(0, 0, 0)];
+        Self { directory: vec![0], bits: 0, segments, deepest: 1, len: 0, entry_bytes: 0 }
     }
 
     /// Lets `change` edit the entry of `member`, or adds the one that `make` gives. True when it was added.
@@ -88,9 +118,10 @@ impl Members {
     #[inline]
     pub fn upsert(&mut self, member: &[u8], change: impl FnOnce(&mut Entry), make: impl FnOnce() -> Entry) -> bool {
         let hash = hash_member(member);
-        let bucket = self.bucket_mut(self.home(hash));
-        if let Some(at) = bucket.position(hash, member) {
-            let entry = &mut bucket.entries[at];
+        let at = self.address(hash);
+        let segment = &mut self.segments[at];
+        if let Some((bucket, slot)) = segment.position(hash, member) {
+            let entry = segment.buckets[bucket].slots[slot].as_mut().expect("found");
             let before = cost(entry);
             change(entry);
             let after = cost(entry);
@@ -98,30 +129,26 @@ impl Members {
             return false;
         }
         let entry = make();
-        let added = cost(&entry);
-        bucket.push(hash, entry);
-        let long = bucket.entries.len();
-        self.longest = self.longest.max(long);
-        self.entry_bytes += added;
+        self.entry_bytes += cost(&entry);
         self.len += 1;
-        if self.len > self.buckets * LOAD {
-            self.split();
-        }
+        let at = if segment.is_full() { self.make_room(hash) } else { at };
+        self.segments[at].insert(hash, entry);
         true
     }
 
     /// Takes the entry of `member` out.
     pub fn remove(&mut self, member: &[u8]) -> Option<Entry> {
         let hash = hash_member(member);
-        let home = self.home(hash);
-        let at = self.bucket(home).position(hash, member)?;
-        Some(self.remove_at(home, at))
+        let segment = self.address(hash);
+        let (bucket, slot) = self.segments[segment].position(hash, member)?;
+        self.remove_at(Place { segment, bucket, slot }, hash)
     }
 
     /// Takes a random entry out; see [`Members::random`].
     pub fn remove_random(&mut self, below: impl FnMut(usize) -> usize) -> Option<Entry> {
-        let (bucket, at) = self.pick(below)?;
-        Some(self.remove_at(bucket, at))
+        let (place, entry) = self.pick(below)?;
+        let hash = hash_member(entry.key());
+        self.remove_at(place, hash)
     }
 
     pub fn len(&self) -> usize {
@@ -135,113 +162,171 @@ impl Members {
     #[inline]
     pub fn find(&self, member: &[u8]) -> Option<&Entry> {
         let hash = hash_member(member);
-        let bucket = self.bucket(self.home(hash));
-        bucket.position(hash, member).map(|at| &bucket.entries[at])
+        let segment = &self.segments[self.address(hash)];
+        let (bucket, slot) = segment.position(hash, member)?;
+        segment.buckets[bucket].slots[slot].as_ref()
     }
 
     pub fn iter(&self) -> Iter<'_> {
-        Iter { segments: self.segments.iter(), buckets: [].iter(), entries: [].iter(), left: self.len }
+        Iter { segments: self.segments.iter(), buckets: [].iter(), slots: [].iter(), left: self.len }
     }
 
     /// One entry, each with the same chance. `below(n)` gives a uniform number less than `n`.
     pub fn random(&self, below: impl FnMut(usize) -> usize) -> Option<&Entry> {
-        self.pick(below).map(|(bucket, at)| &self.bucket(bucket).entries[at])
+        self.pick(below).map(|(_, entry)| entry)
     }
 
-    /// Visits the entries of the next bucket; gives the cursor to go on with, 0 at the end.
+    /// Visits the entries of the next home bucket; gives the cursor to go on with, 0 at the end.
     ///
     /// Starting from 0, every entry that is there from the first call to the last is visited, whatever is
-    /// added and removed in between; one may be visited twice when the table shrinks. Any cursor is valid.
-    pub fn scan<'a>(&'a self, cursor: u64, visit: impl FnMut(&'a Entry)) -> u64 {
-        let home = self.home(cursor);
-        self.bucket(home).entries.iter().for_each(visit);
-        // The bits that this bucket's address consists of: the split ones and those added have one more.
-        let high = 1 << self.buckets.ilog2();
-        let bits = if home >= high || home + high < self.buckets { 2 * high - 1 } else { high - 1 };
-        (cursor | !(bits as u64)).reverse_bits().wrapping_add(1).reverse_bits()
+    /// added and removed in between. Any cursor is valid.
+    pub fn scan<'a>(&'a self, cursor: u64, mut visit: impl FnMut(&'a Entry)) -> u64 {
+        // Places are hashes. Their low bits are mostly zero, so a cursor is one reversed, to be a short number.
+        let place = cursor.reverse_bits();
+        let segment = &self.segments[self.address(place)];
+        let home = segment.home(place);
+        for bucket in segment.path(home).map(|at| &segment.buckets[at]) {
+            for entry in bucket.slots.iter().flatten() {
+                let hash = hash_member(entry.key());
+                if segment.home(hash) == home && hash >= place {
+                    visit(entry);
+                }
+            }
+            if bucket.tags[PASSED] == 0 {
+                break;
+            }
+        }
+        // Where the next home bucket begins, as a part of the segment. After the last one that is the whole, and
+        // there the next segment begins; after the last segment the sum is out of range, which is the end.
+        let next = ((home as u64 + 1) << HOME_BITS).div_ceil(segment.buckets.len() as u64);
+        let next = u128::from(segment.start) + (u128::from(next) << (u64::BITS - HOME_BITS - segment.level));
+        u64::try_from(next).unwrap_or(0).reverse_bits()
     }
 
     /// Approximate bytes on the heap. O(1).
     pub fn heap_bytes(&self) -> usize {
-        // A slot costs its pointer and a little slack.
-        self.entry_bytes + self.len * 9 + self.buckets * size_of::<Bucket>()
+        // Several segments are all of one size.
+        let segment = size_of::<Segment>() + self.segments[0].buckets.len() * size_of::<Bucket>();
+        self.entry_bytes + self.segments.len() * segment + self.directory.len() * size_of::<u32>()
     }
 
     /// Approximate number of allocations that dropping this frees. O(1).
     pub fn weight(&self) -> usize {
-        self.len + self.buckets + self.segments.len()
+        self.len + self.segments.len() + 2
     }
 
-    /// The bucket of a hash: its low bits, as many as give a bucket that exists.
+    /// The segment of a hash.
     #[inline]
-    fn home(&self, hash: u64) -> usize {
-        let mask = self.buckets.next_power_of_two() - 1;
-        let home = hash as usize & mask;
-        if home < self.buckets { home } else { home & (mask >> 1) }
+    fn address(&self, hash: u64) -> usize {
+        // In two steps, because a prefix may have no bits.
+        self.directory[((hash >> 1) >> (u64::BITS - 1 - self.bits)) as usize] as usize
     }
 
-    #[inline]
-    fn bucket(&self, at: usize) -> &Bucket {
-        &self.segments[at / SEGMENT][at % SEGMENT]
-    }
-
-    #[inline]
-    fn bucket_mut(&mut self, at: usize) -> &mut Bucket {
-        &mut self.segments[at / SEGMENT][at % SEGMENT]
-    }
-
-    /// Rejection keeps it uniform: every place of every bucket is equally likely, empty ones are drawn again.
-    fn pick(&self, mut below: impl FnMut(usize) -> usize) -> Option<(usize, usize)> {
+    /// Rejection keeps it uniform: every slot is equally likely, empty ones are drawn again.
+    fn pick(&self, mut below: impl FnMut(usize) -> usize) -> Option<(Place, &Entry)> {
         if self.is_empty() {
             return None;
         }
         loop {
-            let (bucket, at) = (below(self.buckets), below(self.longest));
-            if at < self.bucket(bucket).entries.len() {
-                return Some((bucket, at));
+            let segment = below(self.segments.len());
+            let buckets = &self.segments[segment].buckets;
+            let slot = below(buckets.len() * SLOTS);
+            let (bucket, slot) = (slot / SLOTS, slot % SLOTS);
+            if let Some(entry) = &buckets[bucket].slots[slot] {
+                return Some((Place { segment, bucket, slot }, entry));
             }
         }
     }
 
-    fn remove_at(&mut self, bucket: usize, at: usize) -> Entry {
-        let entry = self.bucket_mut(bucket).take(at);
+    fn remove_at(&mut self, place: Place, hash: u64) -> Option<Entry> {
+        let entry = self.segments[place.segment].take(hash, place.bucket, place.slot)?;
         self.entry_bytes -= cost(&entry);
         self.len -= 1;
-        if self.len < self.buckets * LOAD_MIN && self.buckets > 1 {
-            self.merge();
+        if let [only] = &mut self.segments[..] {
+            if 2 * buckets_for(only.len as usize) < only.buckets.len() {
+                only.rebuild();
+            }
+        } else {
+            while self.merge(hash) {}
         }
-        entry
+        Some(entry)
     }
 
-    /// Adds one bucket and moves to it what belongs there, all of it from one other bucket.
+    /// Makes the full segment of `hash` larger, or splits it. Returns which segment `hash` belongs to now.
     #[cold]
-    fn split(&mut self) {
-        let bit = 1 << self.buckets.ilog2();
-        let from = self.buckets ^ bit;
-        let (low, high) = std::mem::replace(self.bucket_mut(from), Bucket::with_room(0)).split(bit as u64);
-        *self.bucket_mut(from) = low;
-        if self.buckets.is_multiple_of(SEGMENT) {
-            self.segments.push(Vec::with_capacity(SEGMENT));
+    fn make_room(&mut self, hash: u64) -> usize {
+        loop {
+            let at = self.address(hash);
+            let segment = &mut self.segments[at];
+            if !segment.is_full() {
+                return at;
+            }
+            // A segment that cannot be split does not occur; if it did, only the fairness of `pick` would suffer.
+            if segment.buckets.len() < SEGMENT || segment.level == LEVEL_MAX {
+                segment.rebuild();
+            } else {
+                self.split(at);
+            }
         }
-        self.segments.last_mut().expect("at least one").push(high);
-        self.buckets += 1;
     }
 
-    /// Undoes the last split.
-    #[cold]
-    fn merge(&mut self) {
-        let Some(bucket) = self.segments.last_mut().and_then(Vec::pop) else { return };
-        self.buckets -= 1;
-        if self.buckets.is_multiple_of(SEGMENT) {
-            self.segments.pop();
+    /// Moves the upper half of a segment's hashes to a new one.
+    fn split(&mut self, at: usize) {
+        let Segment { start, level, .. } = self.segments[at];
+        if level == self.bits {
+            self.directory = self.directory.iter().flat_map(|at| [*at, *at]).collect();
+            self.bits += 1;
+            self.deepest = 0;
         }
-        let into = self.buckets ^ (1 << self.buckets.ilog2());
-        let target = self.bucket_mut(into);
-        for entry in bucket.entries {
-            target.push(hash_member(entry.key()), entry);
+        let level = level + 1;
+        let middle = start | 1 << (u64::BITS - level);
+        let (low, high): (Vec<_>, Vec<_>) =
+            self.segments[at].take_all().into_iter().partition(|(hash, _)| *hash < middle);
+        self.segments[at] = Segment::of(start, level, low);
+        self.segments.push(Segment::of(middle, level, high));
+        self.enter(self.segments.len() - 1);
+        if level == self.bits {
+            self.deepest += 2;
         }
-        let long = target.entries.len();
-        self.longest = self.longest.max(long);
+    }
+
+    /// Joins the segment of `hash` with its other half when both are sparse. False when nothing was done.
+    fn merge(&mut self, hash: u64) -> bool {
+        let at = self.address(hash);
+        let Segment { start, level, len, .. } = self.segments[at];
+        if level == 0 || len as usize > MERGED_MAX {
+            return false;
+        }
+        let middle = 1 << (u64::BITS - level);
+        let other = self.address(start ^ middle);
+        if self.segments[other].level != level || (len + self.segments[other].len) as usize > MERGED_MAX {
+            return false;
+        }
+        let mut entries = self.segments[at].take_all();
+        entries.append(&mut self.segments[other].take_all());
+        self.segments[at] = Segment::of(start & !middle, level - 1, entries);
+        self.enter(at);
+        if level == self.bits {
+            self.deepest -= 2;
+        }
+        // The last segment moves into the gap.
+        self.segments.swap_remove(other);
+        if other < self.segments.len() {
+            self.enter(other);
+        }
+        while self.deepest == 0 {
+            self.directory = self.directory.iter().copied().step_by(2).collect();
+            self.bits -= 1;
+            self.deepest = self.segments.iter().filter(|segment| segment.level == self.bits).count();
+        }
+        true
+    }
+
+    /// Writes a segment into the directory, for all its prefixes.
+    fn enter(&mut self, at: usize) {
+        let Segment { start, level, .. } = self.segments[at];
+        let first = ((start >> 1) >> (u64::BITS - 1 - self.bits)) as usize;
+        self.directory[first..first + (1 << (self.bits - level))].fill(at as u32);
     }
 }
 
@@ -255,87 +340,137 @@ impl Clone for Members {
     }
 }
 
-impl Bucket {
-    fn with_room(len: usize) -> Self {
-        Self { entries: Vec::with_capacity(room(len)), tags: [0; TAGS] }
+impl Segment {
+    fn with_room(start: u64, level: u32, len: usize) -> Self {
+        let count = match level {
+            0 => buckets_for(len).min(SEGMENT),
+            LEVEL_MAX => buckets_for(len).max(SEGMENT),
+            _ => SEGMENT,
+        };
+        Self { buckets: (0..count).map(|_| Bucket::default()).collect(), start, level, len: 0 }
     }
 
-    /// Where `member` is.
-    #[inline]
-    fn position(&self, hash: u64, member: &[u8]) -> Option<usize> {
-        const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
-        const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-        let len = self.entries.len();
-        let wanted = u64::from(tag(hash)) * LOW;
-        let (groups, _) = self.tags.as_chunks::<8>();
-        for (group, tags) in groups[..len.div_ceil(8).min(TAGS / 8)].iter().enumerate() {
-            let differences = u64::from_le_bytes(*tags) ^ wanted;
-            // The top bit of every byte that is zero; a borrow may mark the byte above one as well, which
-            // the comparison sorts out, like the stale tags behind the last entry.
-            let mut zeros = differences.wrapping_sub(LOW) & !differences & HIGH;
-            while zeros != 0 {
-                let at = 8 * group + zeros.trailing_zeros() as usize / 8;
-                if self.entries.get(at).is_some_and(|entry| entry.key() == member) {
-                    return Some(at);
-                }
-                zeros &= zeros - 1;
+    fn of(start: u64, level: u32, entries: Vec<(u64, Entry)>) -> Self {
+        let mut segment = Self::with_room(start, level, entries.len());
+        for (hash, entry) in entries {
+            segment.insert(hash, entry);
+        }
+        segment
+    }
+
+    /// Changes the number of buckets to what suits the number of entries.
+    fn rebuild(&mut self) {
+        *self = Self::of(self.start, self.level, self.take_all());
+    }
+
+    /// Adds an entry that is not there; the segment is not full.
+    fn insert(&mut self, hash: u64, entry: Entry) {
+        let mut at = self.home(hash);
+        loop {
+            let bucket = &mut self.buckets[at];
+            if let Some(slot) = bucket.slots.iter().position(Option::is_none) {
+                bucket.tags[slot] = tag(hash);
+                bucket.slots[slot] = Some(entry);
+                self.len += 1;
+                return;
             }
+            bucket.tags[PASSED] = bucket.tags[PASSED].saturating_add(1);
+            at = self.after(at);
         }
-        (TAGS..len).find(|at| self.entries[*at].key() == member)
     }
 
-    fn push(&mut self, hash: u64, entry: Entry) {
-        let len = self.entries.len();
-        if let Some(place) = self.tags.get_mut(len) {
-            *place = tag(hash);
+    /// Takes the entry out of its slot; `hash` is its own.
+    fn take(&mut self, hash: u64, bucket: usize, slot: usize) -> Option<Entry> {
+        let entry = self.buckets[bucket].slots[slot].take()?;
+        self.buckets[bucket].tags[slot] = 0;
+        self.len -= 1;
+        let mut at = self.home(hash);
+        while at != bucket {
+            let passed = &mut self.buckets[at].tags[PASSED];
+            // At 255 the true number is unknown.
+            if *passed != u8::MAX {
+                *passed -= 1;
+            }
+            at = self.after(at);
         }
-        if len == self.entries.capacity() {
-            self.entries.reserve_exact(room(len + 1) - len);
-        }
-        self.entries.push(entry);
+        Some(entry)
     }
 
-    fn take(&mut self, at: usize) -> Entry {
-        let last = self.entries.len() - 1;
-        if at < TAGS {
-            self.tags[at] = match self.tags.get(last) {
-                Some(tag) => *tag,
-                None => tag(hash_member(self.entries[last].key())),
-            };
-        }
-        let entry = self.entries.swap_remove(at);
-        if self.entries.capacity() > 2 * room(last) {
-            self.entries.shrink_to(room(last));
-        }
-        entry
+    /// Empties a segment that is about to be replaced.
+    fn take_all(&mut self) -> Vec<(u64, Entry)> {
+        let slots = self.buckets.iter_mut().flat_map(|bucket| &mut bucket.slots);
+        let mut entries = Vec::with_capacity(self.len as usize);
+        entries.extend(slots.filter_map(Option::take).map(|entry| (hash_member(entry.key()), entry)));
+        entries
     }
 
-    /// Deals the entries out: those without `bit` in their hash, and those with it.
-    fn split(self, bit: u64) -> (Self, Self) {
-        let hashes: SmallVec<[u64; 64]> = self.entries.iter().map(|entry| hash_member(entry.key())).collect();
-        let moving = hashes.iter().filter(|hash| *hash & bit != 0).count();
-        let mut low = Self::with_room(hashes.len() - moving);
-        let mut high = Self::with_room(moving);
-        for (entry, hash) in self.entries.into_iter().zip(hashes) {
-            if hash & bit == 0 { low.push(hash, entry) } else { high.push(hash, entry) }
+    /// Whether one more entry would make the way to it too long: at seven eighths.
+    fn is_full(&self) -> bool {
+        8 * self.len as usize >= 7 * SLOTS * self.buckets.len()
+    }
+
+    /// Bucket and slot of `member`.
+    #[inline]
+    fn position(&self, hash: u64, member: &[u8]) -> Option<(usize, usize)> {
+        let mut at = self.home(hash);
+        for _ in 0..self.buckets.len() {
+            let bucket = &self.buckets[at];
+            let mut candidates = bucket.candidates(tag(hash));
+            while candidates != 0 {
+                let slot = candidates.trailing_zeros() as usize / 8;
+                if bucket.slots[slot].as_ref().is_some_and(|entry| entry.key() == member) {
+                    return Some((at, slot));
+                }
+                candidates &= candidates - 1;
+            }
+            if bucket.tags[PASSED] == 0 {
+                return None;
+            }
+            at = self.after(at);
         }
-        (low, high)
+        None
+    }
+
+    /// The bucket in which an entry with `hash` is looked for first.
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        let part = (hash << self.level) >> (u64::BITS - HOME_BITS);
+        ((part * self.buckets.len() as u64) >> HOME_BITS) as usize
+    }
+
+    #[inline]
+    fn after(&self, bucket: usize) -> usize {
+        if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
+    }
+
+    /// All buckets, beginning with `home`.
+    fn path(&self, home: usize) -> impl Iterator<Item = usize> {
+        (home..self.buckets.len()).chain(0..home)
     }
 }
 
-/// The part of a hash that is compared first; far from the bits that address the bucket.
+impl Bucket {
+    /// The slots whose tag is `tag`: bit 7 of byte `slot` is set. A few more may be, of slots with other tags.
+    #[inline]
+    fn candidates(&self, tag: u8) -> u64 {
+        const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
+        const SLOT_BITS: u64 = 0x0080_8080_8080_8080;
+        let differences = u64::from_le_bytes(self.tags) ^ (u64::from(tag) * LOW);
+        // The top bit of every byte that is zero; a borrow may mark the byte above one as well.
+        differences.wrapping_sub(LOW) & !differences & SLOT_BITS
+    }
+}
+
+/// The part of a hash that is compared first: bits that address neither segment nor bucket, never zero.
 #[inline]
 fn tag(hash: u64) -> u8 {
-    (hash >> 56) as u8
+    (hash as u8).max(1)
 }
 
-/// Capacity of a vector of `len` pointers: allocators' usual size classes, so that little is lost to rounding.
-fn room(len: usize) -> usize {
-    match len {
-        0..=16 => len.next_multiple_of(2),
-        17..=32 => len.next_multiple_of(4),
-        _ => len.next_multiple_of(8),
-    }
+/// Buckets for `len` entries and a quarter more: as many as are needed below a segment, in steps of a quarter.
+fn buckets_for(len: usize) -> usize {
+    let buckets = (len + len / 4 + 1).div_ceil(SLOTS - 1);
+    buckets.next_multiple_of(1 << buckets.ilog2().saturating_sub(2))
 }
 
 fn cost(entry: &Entry) -> usize {
@@ -359,9 +494,9 @@ fn duplicate(entry: &Entry) -> Entry {
 /// The entries of a table, in no particular order.
 #[derive(Clone)]
 pub struct Iter<'a> {
-    segments: std::slice::Iter<'a, Vec<Bucket>>,
+    segments: std::slice::Iter<'a, Segment>,
     buckets: std::slice::Iter<'a, Bucket>,
-    entries: std::slice::Iter<'a, Entry>,
+    slots: std::slice::Iter<'a, Option<Entry>>,
     left: usize,
 }
 
@@ -371,14 +506,14 @@ impl<'a> Iterator for Iter<'a> {
     #[inline]
     fn next(&mut self) -> Option<&'a Entry> {
         loop {
-            if let Some(entry) = self.entries.next() {
+            if let Some(entry) = self.slots.by_ref().flatten().next() {
                 self.left -= 1;
                 return Some(entry);
             }
             if let Some(bucket) = self.buckets.next() {
-                self.entries = bucket.entries.iter();
+                self.slots = bucket.slots.iter();
             } else {
-                self.buckets = self.segments.next()?.iter();
+                self.buckets = self.segments.next()?.buckets.iter();
             }
         }
     }
@@ -391,185 +526,4 @@ impl<'a> Iterator for Iter<'a> {
 impl ExactSizeIterator for Iter<'_> {}
 
 #[cfg(all(test, not(kiba_loom)))]
-mod tests {
-    use super::*;
-    use crate::store::Kind;
-    use proptest::prelude::*;
-    use std::collections::{BTreeMap, BTreeSet};
-
-    fn entry(member: &[u8], value: &[u8]) -> Entry {
-        Entry::new(member, Content::Inline(Kind::Bytes, value), None, 0)
-    }
-
-    fn value(entry: &Entry) -> &[u8] {
-        let Raw::Inline(_, value) = entry.raw() else { panic!("inline") };
-        value
-    }
-
-    fn add(members: &mut Members, member: u32) -> bool {
-        let member = member.to_le_bytes();
-        members.upsert(&member, |_| {}, || entry(&member, b""))
-    }
-
-    fn check_shape(members: &Members) {
-        let mut bytes = 0;
-        let all: Vec<&Bucket> = members.segments.iter().flatten().collect();
-        assert_eq!(all.len(), members.buckets);
-        for (at, bucket) in all.iter().enumerate() {
-            assert!(bucket.entries.len() <= members.longest);
-            for (inner, entry) in bucket.entries.iter().enumerate() {
-                let hash = hash_member(entry.key());
-                assert_eq!(members.home(hash), at);
-                assert!(inner >= TAGS || bucket.tags[inner] == tag(hash));
-                bytes += cost(entry);
-            }
-        }
-        assert_eq!(bytes, members.entry_bytes);
-        assert_eq!(members.iter().count(), members.len());
-    }
-
-    proptest! {
-            #[test]
-            fn agrees_with_a_btree_map(
-                steps in prop::collection::vec((0..4_u8, 0..600_u32, prop::collection::vec(any::<u8>(), 0..40)), 0..1500)
-            ) {
-                let mut members = Members::new();
-                let mut model = BTreeMap::new();
-                for (step, member, bytes) in steps {
-                    let member = member.to_string().into_bytes();
-                    if step > 0 {
-                        let change = |old: &mut Entry| old.replace(Content::Inline(Kind::Bytes, &bytes), None);
-                        let added = members.upsert(&member, change, || entry(&member, &bytes));
-                        prop_assert_eq!(added, model.insert(member, bytes.clone()).is_none());
-                    } else {
-                        prop_assert_eq!(members.remove(&member).map(|old| value(&old).to_vec()), model.remove(&member));
-                    }
-                    prop_assert_eq!(members.len(), model.len());
-                }
-                check_shape(&members);
-                for member in 0..600_u32 {
-                    let member = member.to_string().into_bytes();
-                    prop_assert_eq!(members.find(&member).map(value), model.get(&member).map(Vec::as_slice));
-                }
-                let copy = members.clone();
-                check_shape(&copy);
-                let all: BTreeMap<_, _> = copy.iter().map(|entry| (entry.key().to_vec(), value(entry).to_vec())).collect();
-                prop_assert_eq!(all, model);
-            }
-
-            #[test]
-            fn a_scan_sees_every_member_that_stays(
-                start in 0..3000_u32, stay in 1..40_u32, rounds in prop::collection::vec((any::<bool>(), 0..400_u32), 0..200)
-            ) {
-                let mut members = Members::new();
-                (0..start.max(stay)).for_each(|member| {
-    add(&mut members, member);
-    });
-                let (mut seen, mut cursor, mut next) = (BTreeSet::new(), 0, start.max(stay));
-                let mut steps = 0;
-                let mut rounds = rounds.into_iter();
-                loop {
-                    cursor = members.scan(cursor, |entry| {
-    seen.insert(entry.key().to_vec());
-    });
-                    steps += 1;
-                    if cursor == 0 {
-                        break;
-                    }
-                    prop_assert!(steps < 5000, "a scan ends");
-                    match rounds.next() {
-                        Some((true, count)) => {
-                            (0..count).for_each(|_| { add(&mut members, next); next += 1; });
-                        }
-                        Some((false, count)) => {
-                            (0..count * 2).for_each(|_| {
-                                if next > stay { next -= 1; members.remove(&next.to_le_bytes()); }
-                            });
-                        }
-                        None => {}
-                    }
-                }
-                check_shape(&members);
-                for member in 0..stay {
-                    prop_assert!(seen.contains(member.to_le_bytes().as_slice()), "{member} of {stay}");
-                }
-            }
-
-            #[test]
-            fn any_cursor_leads_to_the_end(count in 0..500_u32, cursor in any::<u64>()) {
-                let mut members = Members::new();
-                (0..count).for_each(|member| {
-    add(&mut members, member);
-    });
-                let mut cursor = cursor;
-                let mut steps = 0;
-                while steps == 0 || cursor != 0 {
-                    cursor = members.scan(cursor, |_| {});
-                    steps += 1;
-                    prop_assert!(steps <= 100);
-                }
-            }
-        }
-
-    #[test]
-    fn an_undisturbed_scan_sees_everything_once() {
-        for count in [0, 1, 18, 19, 100, 1000, 5000] {
-            let mut members = Members::new();
-            (0..count).for_each(|member| {
-                add(&mut members, member);
-            });
-            let (mut seen, mut cursor) = (Vec::new(), 0);
-            loop {
-                cursor = members.scan(cursor, |entry| seen.push(entry.key().to_vec()));
-                if cursor == 0 {
-                    break;
-                }
-            }
-            assert_eq!(seen.len(), count as usize);
-            seen.sort();
-            seen.dedup();
-            assert_eq!(seen.len(), count as usize);
-        }
-    }
-
-    #[test]
-    fn random_choice_reaches_all_and_favours_none() {
-        let mut members = Members::new();
-        (0..100).for_each(|member| {
-            add(&mut members, member);
-        });
-        // A fixed xorshift, so that the bounds below hold in every run for all practical purposes.
-        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        let mut below = |bound: usize| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state % bound as u64) as usize
-        };
-        let mut hits = BTreeMap::<Vec<u8>, u32>::new();
-        for _ in 0..100_000 {
-            *hits.entry(members.random(&mut below).expect("not empty").key().to_vec()).or_default() += 1;
-        }
-        // A thousand expected each, with a deviation of 32: eight of them are allowed.
-        assert!(hits.len() == 100 && hits.values().all(|count| (750..1250).contains(count)), "{hits:?}");
-        let mut popped = BTreeSet::new();
-        while let Some(entry) = members.remove_random(&mut below) {
-            assert!(popped.insert(entry.key().to_vec()));
-        }
-        assert!(popped.len() == 100 && members.is_empty() && members.entry_bytes == 0);
-    }
-
-    #[test]
-    fn memory_follows_the_members_both_ways() {
-        let mut members = Members::new();
-        (0..20_000).for_each(|member| {
-            add(&mut members, member);
-        });
-        assert!(members.heap_bytes() / 20_000 < 16 + 14, "{}", members.heap_bytes());
-        (10..20_000_u32).for_each(|member| {
-            members.remove(&member.to_le_bytes());
-        });
-        assert!(members.buckets <= 2 && members.segments.len() == 1 && members.heap_bytes() < 500);
-        check_shape(&members);
-    }
-}
+mod tests;

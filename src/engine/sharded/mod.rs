@@ -27,16 +27,21 @@ pub struct Sharded {
 }
 
 impl Sharded {
-    /// Makes the key space and starts the thread that removes expired keys.
+    /// Makes the key space. Expired keys stay until they are looked at, unless a sweeper is started.
     pub fn new(server: Arc<Server>) -> Self {
         let shards = Arc::new(Shards::new(server.config.databases() as u16, server.config.shards()));
-        sweeper::start(Arc::clone(&server), Arc::clone(&shards));
         Self { server, shards }
+    }
+
+    /// Starts the thread that removes expired keys when they are due.
+    pub fn start_sweeper(self) -> Self {
+        sweeper::start(Arc::clone(&self.server), Arc::clone(&self.shards));
+        self
     }
 
     /// Runs requests until one needs slices (a walk), or the replies are large; returns where it stopped.
     fn run(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> usize {
-        let Batch { input, spans, requests, keys, reply, now } = batch;
+        let Batch { input, spans, requests, keys, reply, now, no_touch } = batch;
         let tally = Tally::default();
         let mut at = range.start;
         'windows: while at < range.end {
@@ -53,7 +58,8 @@ impl Sharded {
                 if matches!(command.spec.run, Run::Walk(_)) {
                     break 'windows;
                 }
-                let call = Call { input, spans: &spans[request.spans()], command, now: *now, db, server: &self.server };
+                let spans = &spans[request.spans()];
+                let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &self.server };
                 self.run_one(&call, &keys[request.keys()], reply, &tally);
                 at += 1;
                 if reply.len() >= FLUSH {
@@ -92,7 +98,7 @@ impl Sharded {
                 let mark = reply.mark();
                 held::settle(run(&mut parts, call, reply), mark, reply);
             }
-            Run::Walk(_) | Run::Session(_) | Run::Control(_) | Run::Container(_) => {
+            Run::Walk(_) | Run::Session(_) | Run::SessionOr(..) | Run::Control(_) | Run::Container(_) => {
                 unreachable!("walks run in slices, the rest in the executor")
             }
         }
@@ -103,11 +109,11 @@ impl Sharded {
         let mut progress = Progress::start(batch.reply.resp());
         loop {
             {
-                let Batch { input, spans, requests, reply, now, .. } = &mut *batch;
+                let Batch { input, spans, requests, reply, now, no_touch, .. } = &mut *batch;
                 let Verdict::Run(command) = requests[at].verdict else { unreachable!("checked by the caller") };
                 let Run::Walk(run) = command.spec.run else { unreachable!("checked by the caller") };
-                let call =
-                    Call { input, spans: &spans[requests[at].spans()], command, now: *now, db, server: &self.server };
+                let spans = &spans[requests[at].spans()];
+                let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &self.server };
                 let mark = reply.mark();
                 let mut keyspace = Unheld { shards: &self.shards, env: &self.server.env };
                 match run(&mut keyspace, &mut progress, &call, reply) {
@@ -136,8 +142,12 @@ impl Sharded {
     /// Every part that a transaction can reach: its keys', the watched keys', or all where a command needs them.
     fn reach(&self, transaction: &Transaction) -> SmallVec<[PartId; 16]> {
         let batch = &transaction.batch;
-        let mut ids: SmallVec<[PartId; 16]> =
-            transaction.watching.keys.iter().map(|watched| self.shards.part_of(watched.db, watched.hash)).collect();
+        let watched = transaction.watching.keys.iter();
+        let mut ids: SmallVec<[PartId; 16]> = if crate::sync::planted("watched-keys-not-locked") {
+            SmallVec::new()
+        } else {
+            watched.map(|watched| self.shards.part_of(watched.db, watched.hash)).collect()
+        };
         let mut db = transaction.session.db;
         for request in &batch.requests {
             let Verdict::Run(command) = request.verdict else { continue };
