@@ -22,6 +22,8 @@ pub enum Verdict {
     Unknown,
     UnknownSubcommand(&'static Command),
     WrongArity(&'static Command),
+    /// POST or `Host:`, which a browser sends that was made to talk to this port.
+    Http,
 }
 
 impl Request {
@@ -105,7 +107,11 @@ impl Batch {
 
 #[inline]
 fn resolve(input: &[u8], arguments: &[Span]) -> Verdict {
-    let Some(mut command) = command::find(arguments[0].of(input)) else { return Verdict::Unknown };
+    let name = arguments[0].of(input);
+    let Some(mut command) = command::find(name) else {
+        let is_http = name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
+        return if is_http { Verdict::Http } else { Verdict::Unknown };
+    };
     if let Run::Container(_) | Run::SessionOr(..) = command.spec.run
         && let Some(name) = arguments.get(1)
     {
@@ -126,7 +132,7 @@ impl Verdict {
         let clip = |bytes: &'a [u8]| &bytes[..bytes.len().min(SHOWN)];
         let mut text = Vec::new();
         match self {
-            Self::Run(_) => return,
+            Self::Run(_) | Self::Http => return,
             Self::WrongArity(command) => return reply.fail(crate::error::Error::Arity(command.full_name)),
             Self::UnknownSubcommand(container) => {
                 text.extend_from_slice(b"ERR unknown subcommand '");
