@@ -275,11 +275,7 @@ impl<E: Engine> Executor<E> {
 /// Decides what happens with a request. The order of the questions is Redis'.
 #[inline]
 fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
-    let command = match request.verdict {
-        Verdict::Run(command) => command,
-        Verdict::Http => return Admission::Control(Control::Http),
-        _ => return Admission::Malformed,
-    };
+    let Verdict::Run(command) = request.verdict else { return Admission::Malformed };
     if session.must_log_in(server) && !command.flags.has(Flags::NO_AUTH) {
         return Admission::Refuse(Error::Other("NOAUTH Authentication required."));
     }
