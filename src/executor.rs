@@ -96,6 +96,13 @@ impl<E: Engine> Executor<E> {
                     batch.reply.fail(error);
                     Outcome::Done
                 }
+                Admission::Malformed if matches!(request.verdict, Verdict::Http) => {
+                    tracing::warn!(
+                        client = session.client.addr,
+                        "possible attack: POST or Host: was sent, as by an HTTP client made to talk to Kiba; closing it"
+                    );
+                    return Ok((batch, Outcome::Drop));
+                }
                 Admission::Malformed => {
                     *at += 1;
                     break_queue(session);
@@ -236,13 +243,6 @@ impl<E: Engine> Executor<E> {
                 batch.reply.ok();
                 return Ok((batch, Outcome::Close));
             }
-            Control::Http => {
-                tracing::warn!(
-                    client = session.client.addr,
-                    "possible attack: POST or Host: was sent, as by an HTTP client made to talk to Kiba; closing it"
-                );
-                return Ok((batch, Outcome::Drop));
-            }
         }
         Ok((batch, Outcome::Done))
     }
@@ -275,11 +275,7 @@ impl<E: Engine> Executor<E> {
 /// Decides what happens with a request. The order of the questions is Redis'.
 #[inline]
 fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
-    let command = match request.verdict {
-        Verdict::Run(command) => command,
-        Verdict::Http => return Admission::Control(Control::Http),
-        _ => return Admission::Malformed,
-    };
+    let Verdict::Run(command) = request.verdict else { return Admission::Malformed };
     if session.must_log_in(server) && !command.flags.has(Flags::NO_AUTH) {
         return Admission::Refuse(Error::Other("NOAUTH Authentication required."));
     }

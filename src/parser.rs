@@ -22,7 +22,7 @@ pub enum Verdict {
     Unknown,
     UnknownSubcommand(&'static Command),
     WrongArity(&'static Command),
-    /// POST or `Host:`, which a browser sends that was made to talk to this port.
+    /// `POST` or `Host:`: an HTTP client was pointed here, perhaps by an attacker. Not to be answered.
     Http,
 }
 
@@ -107,11 +107,7 @@ impl Batch {
 
 #[inline]
 fn resolve(input: &[u8], arguments: &[Span]) -> Verdict {
-    let name = arguments[0].of(input);
-    let Some(mut command) = command::find(name) else {
-        let is_http = name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
-        return if is_http { Verdict::Http } else { Verdict::Unknown };
-    };
+    let Some(mut command) = command::find(arguments[0].of(input)) else { return unknown(arguments[0].of(input)) };
     if let Run::Container(_) | Run::SessionOr(..) = command.spec.run
         && let Some(name) = arguments.get(1)
     {
@@ -122,6 +118,12 @@ fn resolve(input: &[u8], arguments: &[Span]) -> Verdict {
     }
     // A container without its subcommand has one argument where its arity asks for two.
     if command.spec.arity.allows(arguments.len()) { Verdict::Run(command) } else { Verdict::WrongArity(command) }
+}
+
+#[cold]
+fn unknown(name: &[u8]) -> Verdict {
+    let is_http = [&b"post"[..], b"host:"].iter().any(|word| name.eq_ignore_ascii_case(word));
+    if is_http { Verdict::Http } else { Verdict::Unknown }
 }
 
 impl Verdict {
