@@ -56,7 +56,7 @@ impl Spec {
         let value = self.kind.parse(text, current)?;
         let is_default = || self.kind.parse(self.default.as_bytes(), current).is_ok_and(|default| default == value);
         if self.change == Change::NotYet && !is_default() {
-            return Err(Reason::Rule("Kiba does not support another value than the default yet"));
+            return Err(Reason::NotYet);
         }
         Ok(value)
     }
