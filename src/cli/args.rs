@@ -54,7 +54,13 @@ pub struct Cli {
     pub no_auth_warning: bool,
 
     /// Execute the command this many times; negative: for ever.
-    #[arg(short = 'r', value_name = "repeat", allow_hyphen_values = true, default_value_t = 1, hide_default_value = true)]
+    #[arg(
+        short = 'r',
+        value_name = "repeat",
+        allow_hyphen_values = true,
+        default_value_t = 1,
+        hide_default_value = true
+    )]
     pub repeat: i64,
     /// Seconds between repetitions, also per cycle of --scan and --stat and per 100 cycles of --bigkeys and the like.
     #[arg(short = 'i', value_name = "interval", default_value_t = 0.0, hide_default_value = true)]
@@ -457,12 +463,16 @@ fn worded(error: &clap::Error, head: &[OsString]) -> String {
     use clap::error::{ContextKind, ErrorKind};
     let named = error.get(ContextKind::InvalidArg).map(ToString::to_string);
     match error.kind() {
-        ErrorKind::UnknownArgument | ErrorKind::InvalidValue if error.get(ContextKind::InvalidValue).is_none_or(|value| value.to_string().is_empty()) => {
+        ErrorKind::UnknownArgument | ErrorKind::InvalidValue
+            if error.get(ContextKind::InvalidValue).is_none_or(|value| value.to_string().is_empty()) =>
+        {
             let word = named.as_deref().and_then(|name| name.split_whitespace().next());
             // Clap names the one letter of a cluster that it does not know; the word as typed helps more.
             let typed = head.iter().filter_map(|arg| arg.to_str());
             let typed = typed.skip(1).find(|arg| {
-                word.is_some_and(|word| *arg == word || (!arg.starts_with("--") && arg.starts_with('-') && arg.len() > 2))
+                word.is_some_and(|word| {
+                    *arg == word || (!arg.starts_with("--") && arg.starts_with('-') && arg.len() > 2)
+                })
             });
             let word = typed.or(word).unwrap_or_default();
             format!("Unrecognized option or bad number of args for: '{word}'")

@@ -13,10 +13,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    Tcp {
-        host: String,
-        port: u16,
-    },
+    Tcp { host: String, port: u16 },
     Unix(String),
 }
 

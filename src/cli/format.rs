@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(shown(bytes, Form::Terminal), "1) (integer) 1\n2) 1) \"a\"\n   2) 1) (nil)\n");
         assert_eq!(shown(bytes, Form::Raw), "1\na\n\n");
         assert_eq!(shown(bytes, Form::Csv), "1,\"a\",NULL\n");
-        assert_eq!(shown(bytes, Form::Json), "[1,[\"a\",null]]\n");
+        assert_eq!(shown(bytes, Form::Json), "[1,[\"a\",[null]]]\n");
     }
 
     #[test]

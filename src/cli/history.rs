@@ -5,9 +5,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use reedline::{
-    FileBackedHistory, History, HistoryItem, HistoryItemId, HistorySessionId, Result, SearchQuery,
-};
+use reedline::{FileBackedHistory, History, HistoryItem, HistoryItemId, HistorySessionId, Result, SearchQuery};
 
 use crate::quote;
 
@@ -85,7 +83,8 @@ pub fn may_store(line: &[u8]) -> bool {
     if line.trim_ascii().is_empty() || line.starts_with(b" ") {
         return false;
     }
-    let words = quote::split(line).unwrap_or_else(|| line.split(|byte| byte.is_ascii_whitespace()).map(<[u8]>::to_vec).collect());
+    let words = quote::split(line)
+        .unwrap_or_else(|| line.split(|byte| byte.is_ascii_whitespace()).map(<[u8]>::to_vec).collect());
     let mut words: Vec<String> = words.iter().map(|word| String::from_utf8_lossy(word).to_ascii_lowercase()).collect();
     // A repeat count in front changes nothing about the line behind it.
     if words.len() > 1 && words[0].parse::<i64>().is_ok() {
@@ -142,7 +141,9 @@ mod tests {
 
     #[test]
     fn other_lines_are_stored() {
-        for line in ["get auth", "config get requirepass", "hello 3", "acl getuser bob", "config set maxmemory 1", "set a \""] {
+        for line in
+            ["get auth", "config get requirepass", "hello 3", "acl getuser bob", "config set maxmemory 1", "set a \""]
+        {
             assert!(may_store(line.as_bytes()), "{line}");
         }
     }

@@ -36,7 +36,11 @@ fn main() -> ExitCode {
     match rest {
         Rest::Tool(tool) => run_tool(&tool, &mut session),
         Rest::Command(words) if words.is_empty() && cli.eval.is_none() => {
-            if io::stdin().is_terminal() { prompt::run(&mut session) } else { script::lines(&mut session) }
+            if io::stdin().is_terminal() {
+                prompt::run(&mut session)
+            } else {
+                script::lines(&mut session)
+            }
         }
         Rest::Command(words) => script::one(&cli, &mut session, words).unwrap_or_else(|line| failed(&line)),
     }

@@ -48,7 +48,9 @@ impl From<io::Error> for Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => f.write_str("Server closed the connection"),
+            Fault::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("Server closed the connection")
+            }
             Fault::Io(error) => f.write_str(&reason(error)),
             Fault::Malformed(why) => write!(f, "Protocol error, {why}"),
         }

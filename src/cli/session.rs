@@ -60,6 +60,8 @@ pub struct Session {
     connection: Option<Connection>,
     db: i64,
     in_multi: bool,
+    /// The database that EXEC will leave us in, when a SELECT was queued.
+    queued_db: Option<i64>,
     /// Set by Ctrl-C where it must not end the process.
     interrupted: Option<Arc<AtomicBool>>,
 }
@@ -75,7 +77,17 @@ enum Stream {
 impl Session {
     pub fn new(target: Target, style: Style) -> Session {
         let db = target.login.db;
-        Session { target, style, interactive: false, hints: true, connection: None, db, in_multi: false, interrupted: None }
+        Session {
+            target,
+            style,
+            interactive: false,
+            hints: true,
+            connection: None,
+            db,
+            in_multi: false,
+            queued_db: None,
+            interrupted: None,
+        }
     }
 
     /// From now on Ctrl-C only sets `flag`, which ends waits.
@@ -147,7 +159,7 @@ impl Session {
             let began = Instant::now();
             self.run_once(args, out)?;
             let took = began.elapsed();
-            let slow = self.interactive && took >= SLOW;
+            let slow = self.interactive && took >= SLOW && !self.was_interrupted();
             if (slow || self.style.timing) && self.style.form == Form::Terminal {
                 writeln!(out, "({:.*}s)", if slow { 2 } else { 4 }, took.as_secs_f64())?;
             }
@@ -204,9 +216,18 @@ impl Session {
         let text = |at: usize| args.get(at).map(|arg| String::from_utf8_lossy(arg).into_owned());
         let failed = reply.is_error();
         match word(0).as_slice() {
-            b"exec" | b"discard" => self.in_multi = self.in_multi && failed && !ends_transaction(reply),
+            b"exec" | b"discard" => {
+                self.in_multi = self.in_multi && failed && !ends_transaction(reply);
+                if let (b"exec", Reply::Array(_), Some(db)) = (word(0).as_slice(), reply, self.queued_db.take()) {
+                    self.db = db;
+                }
+            }
             _ if failed => {}
-            b"multi" => self.in_multi = true,
+            b"multi" => {
+                self.in_multi = true;
+                self.queued_db = None;
+            }
+            b"select" if self.in_multi => self.queued_db = text(1).and_then(|db| db.parse().ok()),
             _ if self.in_multi && reply.bytes() == Some(b"QUEUED") => {}
             b"select" => self.db = text(1).and_then(|db| db.parse().ok()).unwrap_or(self.db),
             b"auth" if args.len() == 2 => {
@@ -302,7 +323,7 @@ impl Session {
             out.flush()?;
             if !self.await_reply()? {
                 // Leaving these modes in order would take a conversation; a new connection is simpler and certain.
-                self.connection = None;
+                writeln!(out)?;
                 return self.connect().map_err(report);
             }
             let connection = self.connection.as_mut().expect("kept while waiting");
@@ -342,7 +363,9 @@ impl Session {
             if !self.await_reply()? {
                 self.connection = None;
                 self.in_multi = false;
-                return Err(report("(interrupted; the connection was closed, the command may still take effect)".into()));
+                return Err(report(
+                    "(interrupted; the connection was closed, the command may still take effect)".into(),
+                ));
             }
             let connection = self.connection.as_mut().expect("kept while waiting");
             match connection.receive() {
@@ -407,8 +430,7 @@ fn ends_transaction(reply: &Reply) -> bool {
 
 /// Commands whose reply is a text for people: shown as it is in every form. redis-cli's list.
 pub fn is_text(args: &[Vec<u8>]) -> bool {
-    let words: Vec<String> =
-        args.iter().take(2).map(|arg| String::from_utf8_lossy(arg).to_ascii_lowercase()).collect();
+    let words: Vec<String> = args.iter().take(2).map(|arg| String::from_utf8_lossy(arg).to_ascii_lowercase()).collect();
     let sub = words.get(1).map(String::as_str);
     match (words[0].as_str(), sub, args.len()) {
         ("info" | "lolwut", ..) => true,
