@@ -8,18 +8,25 @@ mod client;
 mod format;
 mod help;
 mod history;
+mod keys;
+mod latency;
 mod manual;
+mod pipe;
 mod preferences;
 mod prompt;
 mod quote;
 mod resp;
+mod scan;
 mod script;
 mod session;
+mod stat;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use args::{Cli, Parsed, Refusal, Rest, Tool};
+use args::{Cli, Mode, Parsed, Refusal, Rest, Tool};
+use client::Target;
 use format::{Delimiters, Form};
 use session::{Session, Style, Trouble};
 
@@ -32,7 +39,13 @@ fn main() -> ExitCode {
     if cli.connect.password.is_some() && !cli.no_auth_warning || uri_has_password(&cli) {
         eprintln!("Warning: Using a password with '-a' or '-u' option on the command line interface may not be safe.");
     }
-    let mut session = Session::new(target, style(&cli));
+    let style = style(&cli);
+    match run_mode(&cli, &target, style.form) {
+        Some(Ok(code)) => return code,
+        Some(Err(line)) => return failed(&line),
+        None => {}
+    }
+    let mut session = Session::new(target, style);
     match rest {
         Rest::Tool(tool) => run_tool(&tool, &mut session),
         Rest::Command(words) if words.is_empty() && cli.eval.is_none() => {
@@ -44,6 +57,44 @@ fn main() -> ExitCode {
         }
         Rest::Command(words) => script::one(&cli, &mut session, words).unwrap_or_else(|line| failed(&line)),
     }
+}
+
+/// Runs the mode that was asked for instead of a command, if any; the order is redis-cli's.
+fn run_mode(cli: &Cli, target: &Target, form: Form) -> Option<Result<ExitCode, String>> {
+    let mode = &cli.mode;
+    let interval = script::seconds(cli.interval);
+    let done = |result: Result<(), String>| Some(result.map(|()| ExitCode::SUCCESS));
+    if mode.latency || mode.latency_history {
+        let kind = if mode.latency_history { latency::Mode::History } else { latency::Mode::Plain };
+        return done(latency::run(target, kind, interval, form));
+    }
+    if mode.latency_dist {
+        return done(latency::spectrum(target, interval));
+    }
+    if mode.pipe {
+        return Some(pipe::run(target, Duration::from_secs(mode.pipe_timeout)));
+    }
+    let search = match mode {
+        Mode { bigkeys: true, .. } => Some(keys::Search::Big),
+        Mode { memkeys_samples: Some(samples), .. } => Some(keys::Search::Memory(Some(*samples))),
+        Mode { memkeys: true, .. } => Some(keys::Search::Memory(None)),
+        Mode { hotkeys: true, .. } => Some(keys::Search::Hot),
+        _ => None,
+    };
+    if let Some(search) = search {
+        return done(keys::run(target, mode, search, interval));
+    }
+    if mode.stat {
+        return done(stat::run(target, interval));
+    }
+    if mode.scan {
+        return Some(scan::run(target, mode, form, interval));
+    }
+    if let Some(seconds) = mode.intrinsic_latency {
+        latency::intrinsic(seconds);
+        return Some(Ok(ExitCode::SUCCESS));
+    }
+    None
 }
 
 fn run_tool(tool: &Tool, _session: &mut Session) -> ExitCode {
