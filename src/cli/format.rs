@@ -123,20 +123,14 @@ fn map(pairs: &[(Reply, Reply)], prefix: &str, out: &mut Vec<u8>) {
         terminal(key, &deeper, out);
         out.pop();
         out.extend_from_slice(b" => ");
-        if is_nested(value) {
+        let mut shown = Vec::new();
+        terminal(value, &deeper, &mut shown);
+        let has_parts = matches!(value, Reply::Map(_)) || !value.items().is_empty();
+        if has_parts && shown.iter().filter(|byte| **byte == b'\n').count() > 1 {
             line(out, &[]);
             out.extend_from_slice(deeper.as_bytes());
         }
-        terminal(value, &deeper, out);
-    }
-}
-
-fn is_nested(reply: &Reply) -> bool {
-    match reply {
-        Reply::Map(pairs) => !pairs.is_empty(),
-        Reply::Array(items) => !items.is_empty(),
-        // Sets stay on the key's line; redis-cli's layout, kept for the scripts that read it.
-        _ => false,
+        out.extend_from_slice(&shown);
     }
 }
 
@@ -276,11 +270,14 @@ mod tests {
     }
 
     #[test]
-    fn a_map_shows_arrows_and_puts_nested_values_on_their_own_lines() {
-        let bytes = b"%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n*1\r\n#t\r\n";
-        assert_eq!(shown(bytes, Form::Terminal), "1# \"a\" => (integer) 1\n2# \"b\" => \n   1) (true)\n");
-        assert_eq!(shown(bytes, Form::Raw), "a 1\nb (true)\n");
-        assert_eq!(shown(bytes, Form::Json), "{\"a\":1,\"b\":[true]}\n");
+    fn a_map_shows_arrows_and_puts_long_values_on_their_own_lines() {
+        let bytes = b"%2\r\n$1\r\na\r\n*1\r\n:1\r\n$1\r\nb\r\n*2\r\n#t\r\n:2\r\n";
+        assert_eq!(
+            shown(bytes, Form::Terminal),
+            "1# \"a\" => 1) (integer) 1\n2# \"b\" => \n   1) (true)\n   2) (integer) 2\n"
+        );
+        assert_eq!(shown(bytes, Form::Raw), "a 1\nb (true)\n2\n");
+        assert_eq!(shown(bytes, Form::Json), "{\"a\":[1],\"b\":[true,2]}\n");
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! through `client`, which speaks `resp`; `format` turns replies into text. The other modules are one tool each.
 
 mod args;
+mod askpass;
 mod client;
+mod docs;
 mod format;
 mod help;
 mod history;
@@ -31,11 +33,17 @@ use format::{Delimiters, Form};
 use session::{Session, Style, Trouble};
 
 fn main() -> ExitCode {
-    let Parsed { cli, target, rest } = match args::parse(std::env::args_os().skip(1).collect()) {
+    let Parsed { cli, mut target, rest } = match args::parse(std::env::args_os().skip(1).collect()) {
         Ok(parsed) => parsed,
         Err(Refusal::Help(text)) => return script::code(print(&text)),
         Err(Refusal::Usage(line)) => return failed(&line),
     };
+    if cli.askpass {
+        match askpass::ask() {
+            Ok(password) => target.login.password = password,
+            Err(_) => return ExitCode::FAILURE,
+        }
+    }
     if cli.connect.password.is_some() && !cli.no_auth_warning || uri_has_password(&cli) {
         eprintln!("Warning: Using a password with '-a' or '-u' option on the command line interface may not be safe.");
     }

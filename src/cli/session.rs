@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::client::{Connection, Protocol, Target, open_reason};
+use crate::docs::Docs;
 use crate::format::{self, Delimiters, Form};
 use crate::resp::{Fault, Reply};
 
@@ -60,6 +61,7 @@ pub struct Session {
     connection: Option<Connection>,
     db: i64,
     in_multi: bool,
+    docs: Option<Arc<Docs>>,
     /// The database that EXEC will leave us in, when a SELECT was queued.
     queued_db: Option<i64>,
     /// Set by Ctrl-C where it must not end the process.
@@ -86,6 +88,7 @@ impl Session {
             db,
             in_multi: false,
             queued_db: None,
+            docs: None,
             interrupted: None,
         }
     }
@@ -93,6 +96,24 @@ impl Session {
     /// From now on Ctrl-C only sets `flag`, which ends waits.
     pub fn interruptible(&mut self, flag: Arc<AtomicBool>) {
         self.interrupted = Some(flag);
+    }
+
+    /// The documentation of the server's commands; asked for once a connection, since another server may differ.
+    pub fn docs(&mut self) -> Arc<Docs> {
+        if let Some(docs) = &self.docs {
+            return Arc::clone(docs);
+        }
+        if self.connection.is_none() {
+            // Help is also for those who have no server yet, so that this fails is no news to report.
+            let _ = self.connect();
+        }
+        let asked = self.ask(&["COMMAND", "DOCS"]).and_then(|reply| Docs::of(&reply));
+        let known = asked.is_some();
+        let docs = Arc::new(asked.unwrap_or_else(Docs::own));
+        if known || self.connection.is_some() {
+            self.docs = Some(Arc::clone(&docs));
+        }
+        docs
     }
 
     pub fn is_connected(&self) -> bool {
@@ -126,6 +147,7 @@ impl Session {
     pub fn connect(&mut self) -> Result<(), String> {
         self.connection = None;
         self.in_multi = false;
+        self.docs = None;
         let unreachable = |error: io::Error| {
             format!("Could not connect to Redis at {}: {}", self.target.address, open_reason(&error))
         };
@@ -206,6 +228,12 @@ impl Session {
         let connection = self.connection.as_mut().expect("connected above");
         if let Err(error) = connection.send(args) {
             return Err(self.lost(Fault::Io(error)));
+        }
+        // In RESP3 these are answered by a push alone.
+        let name = args[0].to_ascii_lowercase();
+        if name.ends_with(b"unsubscribe") && self.target.login.protocol.is_some() {
+            let connection = self.connection.as_mut().expect("connected above");
+            return connection.receive().map_err(|fault| self.lost(fault));
         }
         self.next_reply(out)
     }
