@@ -6,9 +6,11 @@
 mod args;
 mod askpass;
 mod client;
+mod complete;
 mod docs;
 mod format;
 mod help;
+mod hints;
 mod history;
 mod keys;
 mod latency;
@@ -58,7 +60,7 @@ fn main() -> ExitCode {
         Rest::Tool(tool) => run_tool(&tool, &mut session),
         Rest::Command(words) if words.is_empty() && cli.eval.is_none() => {
             if io::stdin().is_terminal() {
-                prompt::run(&mut session)
+                prompt::run(session)
             } else {
                 script::lines(&mut session)
             }

@@ -3,17 +3,25 @@
 use std::borrow::Cow;
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reedline::{Prompt, PromptEditMode, PromptHistorySearch, PromptHistorySearchStatus, Reedline, Signal};
+use reedline::{
+    ColumnarMenu, Emacs, KeyCode, KeyModifiers, MenuBuilder, Prompt, PromptEditMode, PromptHistorySearch,
+    PromptHistorySearchStatus, Reedline, ReedlineEvent, ReedlineMenu, Signal,
+};
 
+use crate::complete::Completions;
+use crate::hints::{Colours, Hints, Shared};
 use crate::history;
 use crate::script::{self, Next};
 use crate::session::{Session, Trouble};
 
+/// The completion menu's name in the editor.
+const MENU: &str = "completions";
+
 /// Reads and runs lines until the user leaves.
-pub fn run(session: &mut Session) -> ExitCode {
+pub fn run(mut session: Session) -> ExitCode {
     session.interactive = true;
     let interrupted = Arc::new(AtomicBool::new(false));
     if signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted)).is_ok() {
@@ -22,9 +30,11 @@ pub fn run(session: &mut Session) -> ExitCode {
     if let Err(line) = session.connect() {
         eprintln!("{line}");
     }
-    let mut editor = editor();
+    let shared = Arc::new(Mutex::new(session));
+    let mut editor = editor(&shared);
     loop {
-        let line = match editor.read_line(&Where::of(session)) {
+        let prompt = Where::of(&lock(&shared));
+        let line = match editor.read_line(&prompt) {
             Ok(Signal::Success(line)) => line,
             // Ctrl-C throws the line away.
             Ok(Signal::CtrlC) => continue,
@@ -36,7 +46,7 @@ pub fn run(session: &mut Session) -> ExitCode {
         };
         // A pasted text may hold several lines; each is a command of its own.
         for line in line.lines() {
-            match script::line(session, line.as_bytes(), &mut io::stdout()) {
+            match script::line(&mut lock(&shared), line.as_bytes(), &mut io::stdout()) {
                 Ok(Next::Go) | Err(Trouble::Reported) => {}
                 Ok(Next::Quit) => {
                     let _ = editor.sync_history();
@@ -50,14 +60,31 @@ pub fn run(session: &mut Session) -> ExitCode {
     }
 }
 
-fn editor() -> Reedline {
-    let editor = Reedline::create().use_bracketed_paste(true);
-    if let Some(path) = history::path() {
-        if let Ok(store) = history::Guarded::open(&path) {
-            return editor.with_history(Box::new(store));
-        }
+/// The session; a helper that panicked has left nothing half done in it.
+fn lock(shared: &Shared) -> MutexGuard<'_, Session> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn editor(shared: &Shared) -> Reedline {
+    let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let mut keys = reedline::default_emacs_keybindings();
+    let complete = vec![ReedlineEvent::Menu(MENU.into()), ReedlineEvent::MenuNext];
+    keys.add_binding(KeyModifiers::NONE, KeyCode::Tab, ReedlineEvent::UntilFound(complete));
+    keys.add_binding(KeyModifiers::SHIFT, KeyCode::BackTab, ReedlineEvent::MenuPrevious);
+    let editor = Reedline::create()
+        .use_bracketed_paste(true)
+        .with_ansi_colors(colours)
+        .with_edit_mode(Box::new(Emacs::new(keys)))
+        .with_completer(Box::new(Completions { session: Arc::clone(shared) }))
+        .with_quick_completions(true)
+        .with_partial_completions(true)
+        .with_menu(ReedlineMenu::EngineCompleter(Box::new(ColumnarMenu::default().with_name(MENU))))
+        .with_hinter(Box::new(Hints::new(Arc::clone(shared))))
+        .with_highlighter(Box::new(Colours { session: Arc::clone(shared) }));
+    match history::path().and_then(|path| history::Guarded::open(&path).ok()) {
+        Some(store) => editor.with_history(Box::new(store)),
+        None => editor,
     }
-    editor
 }
 
 /// What the prompt says: `kiba[db](TX)> `.

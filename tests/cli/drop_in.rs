@@ -113,7 +113,6 @@ const CALLS: &[&str] = &[
     "-a secret --no-auth-warning ping",
     "--user nobody --pass secret ping",
     "--askpass ping",
-    "-c ping",
     "--verbose ping",
     "info commandstats nosuch",
     "--no-raw cluster info",
