@@ -146,6 +146,33 @@ pub struct Connect {
     pub uri: Option<String>,
 }
 
+impl Connect {
+    /// Takes over what `other` says.
+    pub fn overrule(&mut self, other: &Connect) {
+        let Connect { host, port, socket, password, user, uri } = other.clone();
+        self.host = host.or(self.host.take());
+        self.port = port.or(self.port.take());
+        self.socket = socket.or(self.socket.take());
+        self.password = password.or(self.password.take());
+        self.user = user.or(self.user.take());
+        self.uri = uri.or(self.uri.take());
+    }
+}
+
+impl Tool {
+    /// The connection options behind the tool's name; `None` for tools that need no server, or two.
+    pub fn connect(&self) -> Option<&Connect> {
+        match self {
+            Tool::Top(options) => Some(&options.connect),
+            Tool::Bench(options) => Some(&options.connect),
+            Tool::Peek(options) => Some(&options.connect),
+            Tool::Watch(options) => Some(&options.connect),
+            Tool::Doctor(options) => Some(&options.connect),
+            Tool::Copy(_) | Tool::Diff(_) | Tool::Verify(_) | Tool::Completions(_) | Tool::Man(_) => None,
+        }
+    }
+}
+
 /// The modes of redis-cli that take the place of a command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Mode {
@@ -210,6 +237,22 @@ pub struct ToolCli {
 #[derive(Subcommand, Clone, Debug)]
 #[command(disable_help_flag = true)]
 pub enum Tool {
+    /// A full-screen dashboard: load, latency, memory, keyspace, slow log.
+    Top(crate::top::Top),
+    /// Generate load and measure throughput and latency.
+    Bench(crate::bench::Bench),
+    /// What a key is, what it costs, and how it begins.
+    Peek(crate::peek::Peek),
+    /// Run a command again and again and mark what changed.
+    Watch(crate::watch::Watch),
+    /// Copy keys from one server to another.
+    Copy(crate::transfer::Copy),
+    /// Print every difference between two servers.
+    Diff(crate::transfer::Diff),
+    /// Check that two servers hold the same; a summary and an exit code.
+    Verify(crate::transfer::Diff),
+    /// Look for risks in the server's configuration, its health and the machine.
+    Doctor(crate::doctor::Doctor),
     /// Print a shell's completion script.
     Completions(crate::manual::Completions),
     /// Print the man page.
@@ -217,10 +260,11 @@ pub enum Tool {
 }
 
 /// Names that are tools when they stand first in lower case. WATCH and COPY are the server's, so those are not here.
-const BARE: [&str; 2] = ["completions", "man"];
+const BARE: [&str; 8] = ["top", "bench", "peek", "diff", "verify", "doctor", "completions", "man"];
 
 /// Every tool, for the `--name` form and the prompt's `.name`.
-pub const TOOLS: [&str; 2] = ["completions", "man"];
+pub const TOOLS: [&str; 10] =
+    ["top", "bench", "peek", "watch", "copy", "diff", "verify", "doctor", "completions", "man"];
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -284,7 +328,10 @@ pub fn parse(args: Vec<OsString>) -> Result<Parsed, Refusal> {
     }
     if let Some(tool) = tool_name(&rest) {
         rest[0] = tool.into();
-        let tool = parse_tool(rest, &mut cli.connect)?;
+        let tool = parse_tool(rest)?;
+        if let Some(connect) = tool.connect() {
+            cli.connect.overrule(connect);
+        }
         let target = target(&cli).map_err(Refusal::Usage)?;
         return Ok(Parsed { cli, target, rest: Rest::Tool(tool) });
     }
@@ -303,13 +350,17 @@ fn help() -> String {
     definition().render_help().to_string()
 }
 
-/// Reads a tool's own arguments, the tool's name first; its connection options overrule those before its name.
+/// Whether a word alone names a tool, with no hyphens or dot in front.
+pub fn is_bare_tool(word: &str) -> bool {
+    BARE.contains(&word)
+}
+
+/// Reads a tool's own arguments, the tool's name first.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_tool(mut words: Vec<OsString>, connect: &mut Connect) -> Result<Tool, Refusal> {
+pub fn parse_tool(mut words: Vec<OsString>) -> Result<Tool, Refusal> {
     words.insert(0, "kiba-cli".into());
-    let _ = connect;
     ToolCli::try_parse_from(words).map(|parsed| parsed.tool).map_err(|error| match error.kind() {
         clap::error::ErrorKind::DisplayHelp => Refusal::Help(error.to_string()),
         _ => Refusal::Usage(one_line(&error)),
@@ -347,6 +398,17 @@ fn tool_name(rest: &[OsString]) -> Option<&'static str> {
         return TOOLS.into_iter().find(|tool| *tool == name);
     }
     BARE.into_iter().find(|tool| *tool == word)
+}
+
+/// The server that `host:port` or a URI names, with the environment's password where it names none.
+///
+/// # Errors
+/// The line for people.
+pub fn parse_address(word: &str) -> Result<Target, String> {
+    match parse(vec![word.into()]) {
+        Ok(Parsed { target, rest: Rest::Command(words), .. }) if words.is_empty() => Ok(target),
+        _ => Err(format!("'{word}' is no address; write host:port or kiba://host:port/db")),
+    }
 }
 
 /// Whether the first word is an address. No server command has a colon in its name.

@@ -5,9 +5,11 @@
 
 mod args;
 mod askpass;
+mod bench;
 mod client;
 mod complete;
 mod docs;
+mod doctor;
 mod format;
 mod help;
 mod hints;
@@ -15,6 +17,7 @@ mod history;
 mod keys;
 mod latency;
 mod manual;
+mod peek;
 mod pipe;
 mod preferences;
 mod prompt;
@@ -24,6 +27,11 @@ mod scan;
 mod script;
 mod session;
 mod stat;
+mod submit;
+mod top;
+mod transfer;
+mod view;
+mod watch;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -57,7 +65,7 @@ fn main() -> ExitCode {
     }
     let mut session = Session::new(target, style);
     match rest {
-        Rest::Tool(tool) => run_tool(&tool, &mut session),
+        Rest::Tool(tool) => run_tool(&tool, session.target()),
         Rest::Command(words) if words.is_empty() && cli.eval.is_none() => {
             if io::stdin().is_terminal() {
                 prompt::run(session)
@@ -107,13 +115,24 @@ fn run_mode(cli: &Cli, target: &Target, form: Form) -> Option<Result<ExitCode, S
     None
 }
 
-fn run_tool(tool: &Tool, _session: &mut Session) -> ExitCode {
+/// Runs one of our own tools, from the command line or the prompt.
+fn run_tool(tool: &Tool, target: &Target) -> ExitCode {
+    let done = |result: Result<(), String>| result.map(|()| ExitCode::SUCCESS);
+    let written = |result: io::Result<()>| Ok(script::code(result.map_err(Trouble::Output)));
     let mut out = io::stdout();
     let result = match tool {
-        Tool::Completions(options) => manual::completions(options, &mut out),
-        Tool::Man(_) => manual::man(&mut out),
+        Tool::Top(options) => done(top::run(target, options)),
+        Tool::Bench(options) => done(bench::run(target, options)),
+        Tool::Peek(options) => done(peek::run(target, options, peek::colours(), &mut out)),
+        Tool::Watch(options) => done(watch::run(target, options)),
+        Tool::Copy(options) => transfer::copy(options),
+        Tool::Diff(options) => transfer::compare(options, true),
+        Tool::Verify(options) => transfer::compare(options, false),
+        Tool::Doctor(_) => doctor::run(target).map(|risk| if risk { ExitCode::FAILURE } else { ExitCode::SUCCESS }),
+        Tool::Completions(options) => written(manual::completions(options, &mut out)),
+        Tool::Man(_) => written(manual::man(&mut out)),
     };
-    script::code(result.map_err(Trouble::Output))
+    result.unwrap_or_else(|line| failed(&line))
 }
 
 fn style(cli: &Cli) -> Style {
@@ -146,7 +165,6 @@ fn style(cli: &Cli) -> Style {
         show_pushes,
         exit_code: cli.exit_code,
         timing: false,
-        rich: terminal && form == Form::Terminal,
     }
 }
 

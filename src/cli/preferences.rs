@@ -23,7 +23,8 @@ pub fn set(session: &mut Session, args: &[Vec<u8>], out: &mut dyn Write) -> io::
     match name {
         "timing" => session.style.timing = on,
         "hints" => session.hints = on,
-        "tables" => session.style.rich = on,
+        "tables" => session.tables = on,
+        "pager" => session.pager = on,
         _ => writeln!(out, "unknown redis-cli preference '{}'", words[1])?,
     }
     Ok(())

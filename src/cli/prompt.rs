@@ -1,7 +1,6 @@
 //! The prompt: line editing, history, and what it shows about the connection.
 
 use std::borrow::Cow;
-use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +15,7 @@ use crate::hints::{Colours, Hints, Shared};
 use crate::history;
 use crate::script::{self, Next};
 use crate::session::{Session, Trouble};
+use crate::submit;
 
 /// The completion menu's name in the editor.
 const MENU: &str = "completions";
@@ -46,7 +46,7 @@ pub fn run(mut session: Session) -> ExitCode {
         };
         // A pasted text may hold several lines; each is a command of its own.
         for line in line.lines() {
-            match script::line(&mut lock(&shared), line.as_bytes(), &mut io::stdout()) {
+            match submit::line(&mut lock(&shared), line) {
                 Ok(Next::Go) | Err(Trouble::Reported) => {}
                 Ok(Next::Quit) => {
                     let _ = editor.sync_history();
@@ -78,7 +78,7 @@ fn editor(shared: &Shared) -> Reedline {
         .with_completer(Box::new(Completions { session: Arc::clone(shared) }))
         .with_quick_completions(true)
         .with_partial_completions(true)
-        .with_menu(ReedlineMenu::EngineCompleter(Box::new(ColumnarMenu::default().with_name(MENU))))
+        .with_menu(ReedlineMenu::EngineCompleter(Box::new(ColumnarMenu::default().with_name(MENU).with_marker(""))))
         .with_hinter(Box::new(Hints::new(Arc::clone(shared))))
         .with_highlighter(Box::new(Colours { session: Arc::clone(shared) }));
     match history::path().and_then(|path| history::Guarded::open(&path).ok()) {

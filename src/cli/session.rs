@@ -29,8 +29,6 @@ pub struct Style {
     pub exit_code: bool,
     /// Show the time of every command, not only of slow ones.
     pub timing: bool,
-    /// Colours and tables: output is a terminal and the user did not ask for a plain form.
-    pub rich: bool,
 }
 
 /// Why a command did not get through.
@@ -58,6 +56,10 @@ pub struct Session {
     pub interactive: bool,
     /// Whether the prompt completes a command with its arguments in grey.
     pub hints: bool,
+    /// Whether replies that have such a shape are shown as tables.
+    pub tables: bool,
+    /// Whether replies longer than the screen go through a pager.
+    pub pager: bool,
     connection: Option<Connection>,
     db: i64,
     in_multi: bool,
@@ -84,6 +86,8 @@ impl Session {
             style,
             interactive: false,
             hints: true,
+            tables: false,
+            pager: false,
             connection: None,
             db,
             in_multi: false,
@@ -287,6 +291,11 @@ impl Session {
         }
     }
 
+    /// A reply in the session's form.
+    pub fn formatted(&self, args: &[Vec<u8>], reply: &Reply) -> String {
+        String::from_utf8_lossy(&self.bytes(args, reply)).into_owned()
+    }
+
     fn run_once(&mut self, args: &[Vec<u8>], out: Output<'_>) -> Result<(), Trouble> {
         let name = args[0].to_ascii_lowercase();
         if name == b"shutdown" {
@@ -314,12 +323,15 @@ impl Session {
             stderr.write_all(b"\n")?;
             return Err(Trouble::Reported);
         }
-        let bytes = match is_text(args) && !matches!(reply, Reply::Status(_) if self.in_multi) {
+        out.write_all(&self.bytes(args, reply))?;
+        Ok(())
+    }
+
+    fn bytes(&self, args: &[Vec<u8>], reply: &Reply) -> Vec<u8> {
+        match is_text(args) && !matches!(reply, Reply::Status(_) if self.in_multi) {
             true => format::verbatim(reply, &self.style.delimiters),
             false => format::reply(reply, self.style.form, &self.style.delimiters),
-        };
-        out.write_all(&bytes)?;
-        Ok(())
+        }
     }
 
     /// SHUTDOWN succeeds by closing the connection; a reply is its failure.
