@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
-use crate::client::{Address, Login, Protocol, Target};
+use crate::client::{Address, Login, Target};
 
 /// Kiba's port; redis-cli's would be 6379.
 pub const PORT_DEFAULT: u16 = 6464;
@@ -441,12 +441,8 @@ fn target(cli: &Cli) -> Result<Target, String> {
     port = connect.port.unwrap_or(port);
     login.user = connect.user.clone().or(login.user);
     login.password = connect.password.clone().filter(|_| !cli.askpass).or(login.password);
-    login.protocol = match (cli.resp2, cli.resp3) {
-        // RESP2 is how every connection starts, so there is nothing to say for it.
-        (true, _) => None,
-        (false, true) => Some(Protocol::Resp3),
-        (false, false) => Some(Protocol::Resp3).filter(|_| cli.json || cli.quoted_json),
-    };
+    // RESP2 is how every connection begins, so there is nothing to say for it.
+    login.resp3 = !cli.resp2 && (cli.resp3 || cli.json || cli.quoted_json);
     let address = match &connect.socket {
         Some(path) => Address::Unix(path.clone()),
         None => Address::Tcp { host, port },

@@ -33,23 +33,8 @@ pub struct Login {
     pub user: Option<String>,
     pub password: Option<String>,
     pub db: i64,
-    pub protocol: Option<Protocol>,
-}
-
-/// The protocol version asked for with HELLO.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    Resp2,
-    Resp3,
-}
-
-impl Protocol {
-    pub fn number(self) -> &'static str {
-        match self {
-            Protocol::Resp2 => "2",
-            Protocol::Resp3 => "3",
-        }
-    }
+    /// Ask for RESP3; a connection begins in RESP2.
+    pub resp3: bool,
 }
 
 /// A server and how to log in to it: all that a tool needs to open connections of its own.
@@ -263,8 +248,8 @@ impl Login {
             auth.push(password.clone());
             requests.push(("AUTH", auth));
         }
-        if let Some(protocol) = self.protocol {
-            requests.push(("HELLO", vec!["HELLO".into(), protocol.number().into()]));
+        if self.resp3 {
+            requests.push(("HELLO", vec!["HELLO".into(), "3".into()]));
         }
         if self.db != 0 {
             requests.push(("SELECT", vec!["SELECT".into(), self.db.to_string()]));

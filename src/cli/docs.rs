@@ -26,10 +26,6 @@ pub struct Argument {
 }
 
 impl Argument {
-    pub fn is_optional(&self) -> bool {
-        self.text.starts_with('[')
-    }
-
     /// The fixed words that may begin this argument: NX and XX of `[NX|XX]`.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
         let inner = self.text.trim_matches(['[', ']']);

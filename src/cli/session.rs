@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::{Connection, Protocol, Target, open_reason};
+use crate::client::{Connection, Target, open_reason};
 use crate::docs::Docs;
 use crate::format::{self, Delimiters, Form};
 use crate::resp::{Fault, Reply};
@@ -235,7 +235,7 @@ impl Session {
         }
         // In RESP3 these are answered by a push alone.
         let name = args[0].to_ascii_lowercase();
-        if name.ends_with(b"unsubscribe") && self.target.login.protocol.is_some() {
+        if name.ends_with(b"unsubscribe") && self.target.login.resp3 {
             let connection = self.connection.as_mut().expect("connected above");
             return connection.receive().map_err(|fault| self.lost(fault));
         }
@@ -271,11 +271,11 @@ impl Session {
                 self.target.login.password = text(2);
             }
             b"hello" => {
-                self.target.login.protocol = match word(1).as_slice() {
-                    b"2" => None,
-                    b"3" => Some(Protocol::Resp3),
-                    _ => self.target.login.protocol,
-                };
+                match word(1).as_slice() {
+                    b"2" => self.target.login.resp3 = false,
+                    b"3" => self.target.login.resp3 = true,
+                    _ => {}
+                }
                 let auth = args.iter().position(|arg| arg.eq_ignore_ascii_case(b"auth"));
                 if let Some(at) = auth.filter(|at| at + 2 < args.len()) {
                     self.target.login.user = text(at + 1);
@@ -285,7 +285,7 @@ impl Session {
             b"reset" => {
                 self.db = 0;
                 self.in_multi = false;
-                self.target.login.protocol = None;
+                self.target.login.resp3 = false;
             }
             _ => {}
         }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
 use crate::args;
-use crate::client::{Address, Protocol, Target};
+use crate::client::{Address, Target};
 use crate::quote;
 use crate::script::{self, Next};
 use crate::session::{Session, Trouble};
@@ -83,7 +83,7 @@ fn connect_options(target: &Target) -> Vec<String> {
     if let Some(user) = &target.login.user {
         options.extend(["--user".to_string(), user.clone()]);
     }
-    if target.login.protocol == Some(Protocol::Resp3) {
+    if target.login.resp3 {
         options.push("-3".into());
     }
     options
