@@ -2,5 +2,11 @@
 
 #[path = "cli/drop_in.rs"]
 mod drop_in;
+#[path = "cli/prompt.rs"]
+mod prompt;
 #[path = "cli/server.rs"]
 mod server;
+#[path = "cli/terminal.rs"]
+mod terminal;
+#[path = "cli/tools.rs"]
+mod tools;

@@ -80,10 +80,10 @@ pub struct Cli {
     /// Send EVAL with the Lua script in this file; keys and arguments follow, separated by a comma.
     #[arg(long, value_name = "file")]
     pub eval: Option<PathBuf>,
-    /// Follow -MOVED and -ASK redirections.
+    /// Accepted for redis-cli's sake; redirections of a cluster are shown, not followed.
     #[arg(short = 'c', action = ArgAction::SetTrue)]
     pub cluster: bool,
-    /// Say more.
+    /// Accepted for redis-cli's sake.
     #[arg(long, action = ArgAction::SetTrue)]
     pub verbose: bool,
 
@@ -296,11 +296,20 @@ pub enum Refusal {
 /// [`Refusal`]: help was asked for, or an option is wrong.
 pub fn parse(args: Vec<OsString>) -> Result<Parsed, Refusal> {
     let (mut head, rest) = split_head(args);
+    // redis-cli knows no clusters of one-letter options and no values glued to them; clap would take both.
+    let glued = |arg: &str| arg.len() > 2 && arg.starts_with('-') && !arg.starts_with("--");
+    let mut after_option = false;
+    for arg in head.iter().filter_map(|arg| arg.to_str()) {
+        let is_value = std::mem::replace(&mut after_option, !after_option && takes_value(arg));
+        if !is_value && glued(arg) {
+            return Err(Refusal::Usage(unrecognized(arg)));
+        }
+    }
     if head.last().is_some_and(|last| last == "-h") {
         return Err(Refusal::Help(help()));
     }
     head.insert(0, "kiba-cli".into());
-    let mut cli = Cli::try_parse_from(&head).map_err(|error| Refusal::Usage(worded(&error, &head)))?;
+    let mut cli = Cli::try_parse_from(&head).map_err(|error| Refusal::Usage(worded(&error)))?;
     if cli.help {
         return Err(Refusal::Help(help()));
     }
@@ -369,16 +378,6 @@ pub fn parse_tool(mut words: Vec<OsString>) -> Result<Tool, Refusal> {
 
 /// Divides the arguments at the first one that is neither an option nor an option's value.
 fn split_head(args: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
-    let definition = Cli::command();
-    let takes_value = |option: &str| {
-        definition.get_arguments().any(|arg| {
-            let named = match option.strip_prefix("--") {
-                Some(long) => arg.get_long() == Some(long),
-                None => arg.get_short().map(|short| format!("-{short}")) == Some(option.to_string()),
-            };
-            named && arg.get_action().takes_values()
-        })
-    };
     let mut at = 0;
     while let Some(arg) = args.get(at).and_then(|arg| arg.to_str()) {
         let is_tool = arg.strip_prefix("--").is_some_and(|name| TOOLS.contains(&name));
@@ -390,6 +389,21 @@ fn split_head(args: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
     let mut head = args;
     let rest = head.split_off(at.min(head.len()));
     (head, rest)
+}
+
+/// Whether the option as typed is followed by a value.
+fn takes_value(option: &str) -> bool {
+    Cli::command().get_arguments().any(|arg| {
+        let named = match option.strip_prefix("--") {
+            Some(long) => arg.get_long_and_visible_aliases().is_some_and(|names| names.contains(&long)),
+            None => arg.get_short().map(|short| format!("-{short}")) == Some(option.to_string()),
+        };
+        named && arg.get_action().takes_values()
+    })
+}
+
+fn unrecognized(option: &str) -> String {
+    format!("Unrecognized option or bad number of args for: '{option}'")
 }
 
 fn tool_name(rest: &[OsString]) -> Option<&'static str> {
@@ -517,7 +531,7 @@ fn percent_decoded(text: &str) -> String {
 }
 
 /// A wrong option in redis-cli's words, a wrong value in clap's.
-fn worded(error: &clap::Error, head: &[OsString]) -> String {
+fn worded(error: &clap::Error) -> String {
     use clap::error::{ContextKind, ErrorKind};
     let named = error.get(ContextKind::InvalidArg).map(ToString::to_string);
     match error.kind() {
@@ -525,15 +539,7 @@ fn worded(error: &clap::Error, head: &[OsString]) -> String {
             if error.get(ContextKind::InvalidValue).is_none_or(|value| value.to_string().is_empty()) =>
         {
             let word = named.as_deref().and_then(|name| name.split_whitespace().next());
-            // Clap names the one letter of a cluster that it does not know; the word as typed helps more.
-            let typed = head.iter().filter_map(|arg| arg.to_str());
-            let typed = typed.skip(1).find(|arg| {
-                word.is_some_and(|word| {
-                    *arg == word || (!arg.starts_with("--") && arg.starts_with('-') && arg.len() > 2)
-                })
-            });
-            let word = typed.or(word).unwrap_or_default();
-            format!("Unrecognized option or bad number of args for: '{word}'")
+            unrecognized(word.unwrap_or_default())
         }
         _ => one_line(error),
     }
@@ -541,8 +547,10 @@ fn worded(error: &clap::Error, head: &[OsString]) -> String {
 
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    format!("kiba-cli: {}", line.strip_prefix("error: ").unwrap_or(line))
+    // Clap lists missing arguments on lines of their own, up to an empty one.
+    let lines: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let line = lines.join(" ");
+    format!("kiba-cli: {}", line.strip_prefix("error: ").unwrap_or(&line))
 }
 
 #[cfg(test)]

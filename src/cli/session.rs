@@ -401,11 +401,10 @@ impl Session {
     fn next_reply(&mut self, out: Output<'_>) -> Result<Reply, Trouble> {
         loop {
             if !self.await_reply()? {
-                self.connection = None;
-                self.in_multi = false;
-                return Err(report(
-                    "(interrupted; the connection was closed, the command may still take effect)".into(),
-                ));
+                // There is no way to take a request back; a new connection at least frees the prompt.
+                let trouble =
+                    report("\n(interrupted: the connection was closed; the command may still take effect)".into());
+                return Err(self.connect().map_or_else(report, |()| trouble));
             }
             let connection = self.connection.as_mut().expect("kept while waiting");
             match connection.receive() {

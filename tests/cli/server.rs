@@ -14,11 +14,21 @@ pub struct Server {
     child: Child,
     dir: PathBuf,
     pub socket: String,
+    port: u16,
 }
 
 impl Server {
     /// Starts a server; `None`, with a message, where redis-server or redis-cli is not installed.
     pub fn start(options: &[&str]) -> Option<Server> {
+        Server::launch(options, 0)
+    }
+
+    /// Starts a server that also listens on a TCP port of its own.
+    pub fn start_tcp() -> Option<Server> {
+        Server::launch(&[], unused_port().parse().expect("a port"))
+    }
+
+    fn launch(options: &[&str], port: u16) -> Option<Server> {
         let installed = |program: &str| Command::new(program).arg("--version").output().is_ok();
         if !installed("redis-server") || !installed("redis-cli") {
             eprintln!("skipped: redis-server and redis-cli are needed for this test");
@@ -28,7 +38,8 @@ impl Server {
         let dir = std::env::temp_dir().join(format!("kiba-cli-test-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("a directory for the test");
         let socket = dir.join("socket").to_string_lossy().into_owned();
-        let fixed = ["--port", "0", "--save", "", "--appendonly", "no", "--enable-debug-command", "yes"];
+        let number = port.to_string();
+        let fixed = ["--port", &number, "--save", "", "--appendonly", "no", "--enable-debug-command", "yes"];
         let child = Command::new("redis-server")
             .args(["--unixsocket", &socket, "--dir"])
             .arg(&dir)
@@ -37,7 +48,7 @@ impl Server {
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server starts");
-        let server = Server { child, dir, socket };
+        let server = Server { child, dir, socket, port };
         for _ in 0..500 {
             if UnixStream::connect(&server.socket).is_ok() {
                 return Some(server);
@@ -45,6 +56,27 @@ impl Server {
             std::thread::sleep(Duration::from_millis(10));
         }
         panic!("redis-server did not open its socket");
+    }
+
+    /// `host:port` of a server started with [`start_tcp`](Self::start_tcp).
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// A path in the server's own directory, which goes when it goes.
+    pub fn path(&self, name: &str) -> String {
+        self.dir.join(name).to_string_lossy().into_owned()
+    }
+
+    /// Returns once some client waits in a blocking command.
+    pub fn wait_for_blocked_client(&self) {
+        for _ in 0..500 {
+            let info = self.redis_cli(&["info", "clients"], "");
+            if String::from_utf8_lossy(&info.stdout).contains("blocked_clients:1") {
+                return;
+            }
+        }
+        panic!("no client blocked");
     }
 
     /// Runs redis-cli against this server.
@@ -70,6 +102,12 @@ impl Drop for Server {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// A port that nobody listens on. Between now and its use it could be taken, in theory.
+pub fn unused_port() -> String {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    free.local_addr().expect("it is bound").port().to_string()
 }
 
 /// Runs a client with `input` on its standard input and an environment without surprises.
