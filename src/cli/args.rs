@@ -300,10 +300,10 @@ pub fn parse(args: Vec<OsString>) -> Result<Parsed, Refusal> {
     let glued = |arg: &str| arg.len() > 2 && arg.starts_with('-') && !arg.starts_with("--");
     let mut after_option = false;
     for arg in head.iter().filter_map(|arg| arg.to_str()) {
-        let is_value = std::mem::replace(&mut after_option, !after_option && takes_value(arg));
-        if !is_value && glued(arg) {
+        if !after_option && glued(arg) {
             return Err(Refusal::Usage(unrecognized(arg)));
         }
+        after_option = !after_option && takes_value(arg);
     }
     if head.last().is_some_and(|last| last == "-h") {
         return Err(Refusal::Help(help()));
