@@ -278,7 +278,7 @@ pub struct Parsed {
 pub enum Rest {
     /// A server's command; empty for the prompt or standard input.
     Command(Vec<Vec<u8>>),
-    Tool(Tool),
+    Tool(Box<Tool>),
 }
 
 /// Why there is nothing to run.
@@ -342,7 +342,7 @@ pub fn parse(args: Vec<OsString>) -> Result<Parsed, Refusal> {
             cli.connect.overrule(connect);
         }
         let target = target(&cli).map_err(Refusal::Usage)?;
-        return Ok(Parsed { cli, target, rest: Rest::Tool(tool) });
+        return Ok(Parsed { cli, target, rest: Rest::Tool(Box::new(tool)) });
     }
     let target = target(&cli).map_err(Refusal::Usage)?;
     let command = rest.into_iter().map(OsStringExt::into_vec).collect();

@@ -210,10 +210,10 @@ fn kernel(patient: &Patient, findings: &mut Vec<Finding>) {
     }
     let backlog = patient.option("tcp-backlog").and_then(|value| value.parse::<u64>().ok());
     let somaxconn = read("/proc/sys/net/core/somaxconn").and_then(|value| value.parse::<u64>().ok());
-    if let (Some(backlog), Some(somaxconn)) = (backlog, somaxconn) {
-        if somaxconn < backlog {
-            say(Level::Note, format!("net.core.somaxconn {somaxconn} cuts tcp-backlog {backlog}"));
-        }
+    if let (Some(backlog), Some(somaxconn)) = (backlog, somaxconn)
+        && somaxconn < backlog
+    {
+        say(Level::Note, format!("net.core.somaxconn {somaxconn} cuts tcp-backlog {backlog}"));
     }
     let swap = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let field = |name: &str| -> Option<u64> {

@@ -92,7 +92,7 @@ impl Walk<'_> {
             each(self.connection, &keys, percent.min(100.0))?;
             self.sampled += keys.len() as u64;
             steps += 1;
-            if steps % 100 == 0 {
+            if steps.is_multiple_of(100) {
                 std::thread::sleep(pause);
             }
         }

@@ -92,11 +92,11 @@ pub fn run(target: &Target, timeout: Duration) -> Result<ExitCode, String> {
         }
         replies += 1;
     }
-    if sender.is_finished() {
-        if let Ok(Err(error)) = sender.join() {
-            eprintln!("Error writing to the server: {}", resp::reason(&error));
-            errors += 1;
-        }
+    if sender.is_finished()
+        && let Ok(Err(error)) = sender.join()
+    {
+        eprintln!("Error writing to the server: {}", resp::reason(&error));
+        errors += 1;
     }
     println!("errors: {errors}, replies: {replies}");
     Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -10,6 +10,8 @@ use reedline::{
     PromptHistorySearchStatus, Reedline, ReedlineEvent, ReedlineMenu, Signal,
 };
 
+use rustix::termios::{self, InputModes, LocalModes, OptionalActions, Termios};
+
 use crate::complete::Completions;
 use crate::hints::{Colours, Hints, Shared};
 use crate::history;
@@ -30,6 +32,7 @@ pub fn run(mut session: Session) -> ExitCode {
     if let Err(line) = session.connect() {
         eprintln!("{line}");
     }
+    let _between_lines = TypeAhead::keep();
     let shared = Arc::new(Mutex::new(session));
     let mut editor = editor(&shared);
     loop {
@@ -57,6 +60,33 @@ pub fn run(mut session: Session) -> ExitCode {
         }
         // A history that cannot be written is an inconvenience, not an error.
         let _ = editor.sync_history();
+    }
+}
+
+/// The terminal's mode while commands run, between two lines of the editor.
+///
+/// What is typed meanwhile is read by the editor later. It is not echoed, since the editor shows it then, and Enter
+/// stays a carriage return: the editor ends a line there, while it would drop what follows a line feed in one read.
+struct TypeAhead {
+    original: Termios,
+}
+
+impl TypeAhead {
+    /// Sets the mode until the value is dropped; `None` where standard input is no terminal after all.
+    fn keep() -> Option<TypeAhead> {
+        let original = termios::tcgetattr(std::io::stdin()).ok()?;
+        let mut mode = original.clone();
+        mode.input_modes.remove(InputModes::ICRNL);
+        mode.local_modes.remove(LocalModes::ECHO);
+        termios::tcsetattr(std::io::stdin(), OptionalActions::Now, &mode).ok()?;
+        Some(TypeAhead { original })
+    }
+}
+
+impl Drop for TypeAhead {
+    fn drop(&mut self) {
+        // When it cannot be set back the terminal is gone.
+        let _ = termios::tcsetattr(std::io::stdin(), OptionalActions::Now, &self.original);
     }
 }
 

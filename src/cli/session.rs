@@ -471,14 +471,15 @@ fn ends_transaction(reply: &Reply) -> bool {
 pub fn is_text(args: &[Vec<u8>]) -> bool {
     let words: Vec<String> = args.iter().take(2).map(|arg| String::from_utf8_lossy(arg).to_ascii_lowercase()).collect();
     let sub = words.get(1).map(String::as_str);
-    match (words[0].as_str(), sub, args.len()) {
-        ("info" | "lolwut", ..) => true,
-        ("debug", Some("htstats" | "htstats-key" | "client-eviction"), _) => true,
-        ("memory", Some("malloc-stats" | "doctor"), _) => true,
-        ("cluster", Some("nodes" | "info"), 2) => true,
-        ("client", Some("list" | "info"), _) => true,
-        ("latency", Some("graph"), 3) | ("latency", Some("doctor"), 2) => true,
-        ("proxy", Some("info"), _) => true,
-        _ => false,
-    }
+    matches!(
+        (words[0].as_str(), sub, args.len()),
+        ("info" | "lolwut", ..)
+            | ("debug", Some("htstats" | "htstats-key" | "client-eviction"), _)
+            | ("memory", Some("malloc-stats" | "doctor"), _)
+            | ("cluster", Some("nodes" | "info"), 2)
+            | ("client", Some("list" | "info"), _)
+            | ("latency", Some("graph"), 3)
+            | ("latency", Some("doctor"), 2)
+            | ("proxy", Some("info"), _)
+    )
 }

@@ -155,6 +155,15 @@ fn pasted_lines_run_one_after_the_other() {
 }
 
 #[test]
+fn lines_typed_ahead_are_not_lost() {
+    let Some((_server, mut terminal)) = prompt(&[]) else { return };
+    terminal.line("eval \"local n = 0 while n < 20000000 do n = n + 1 end return 'slow'\" 0");
+    terminal.line("echo second");
+    terminal.line("echo third");
+    terminal.expect("\"third\"");
+}
+
+#[test]
 fn history_search_finds_an_earlier_line() {
     let Some((_server, mut terminal)) = prompt(&[]) else { return };
     terminal.line("echo needle");
@@ -179,6 +188,7 @@ fn views_and_tools_at_the_prompt() {
     terminal.line(".peek json");
     terminal.expect("\"a\": [");
     terminal.line("clear");
+    terminal.wait("a clear screen", |screen| !screen.contains("Ada"));
     terminal.line(":set tables");
     terminal.line("hgetall h");
     terminal.expect("│ name  ┆ Ada   │");

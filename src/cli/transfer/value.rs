@@ -8,6 +8,9 @@ use super::request;
 /// Elements that are read or written by one request.
 const CHUNK: usize = 500;
 
+/// A stream's entry: its id, then names and values.
+type Entry = (Vec<u8>, Vec<Vec<u8>>);
+
 /// The content of a key, independent of its encoding. Unordered content is sorted, so that values compare.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -18,8 +21,8 @@ pub enum Value {
     Hash(Vec<(Vec<u8>, Vec<u8>)>),
     /// Members with their scores as the server writes them.
     Sorted(Vec<(Vec<u8>, Vec<u8>)>),
-    /// Entries: the id, then names and values. Consumer groups are not part of it.
-    Stream(Vec<(Vec<u8>, Vec<Vec<u8>>)>),
+    /// Consumer groups are not part of it.
+    Stream(Vec<Entry>),
     /// A type of a module; only DUMP can move it.
     Foreign(String),
 }
@@ -68,7 +71,7 @@ impl Value {
                 chunked(b"ZADD", members.iter().flat_map(|(m, s)| [s.clone(), m.clone()]).collect())
             }
             Value::Stream(entries) => {
-                let one = |(id, fields): &(Vec<u8>, Vec<Vec<u8>>)| [&request([b"XADD", key, id])[..], fields].concat();
+                let one = |(id, fields): &Entry| [&request([b"XADD", key, id])[..], fields].concat();
                 entries.iter().map(one).collect()
             }
         }
@@ -129,7 +132,7 @@ fn scanned(connection: &mut Connection, command: &[u8], key: &[u8]) -> Result<Ve
     }
 }
 
-fn entries(connection: &mut Connection, key: &[u8]) -> Result<Vec<(Vec<u8>, Vec<Vec<u8>>)>, Fault> {
+fn entries(connection: &mut Connection, key: &[u8]) -> Result<Vec<Entry>, Fault> {
     let count = CHUNK.to_string();
     let mut from = b"-".to_vec();
     let mut entries = Vec::new();
