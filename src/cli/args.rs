@@ -352,7 +352,16 @@ pub fn parse(args: Vec<OsString>) -> Result<Parsed, Refusal> {
 /// The definition with the tools as subcommands: for help, completions and the man page.
 pub fn definition() -> clap::Command {
     let tools = ToolCli::command();
-    Cli::command().subcommands(tools.get_subcommands().cloned())
+    let (bare, dashed): (Vec<_>, Vec<_>) =
+        tools.get_subcommands().cloned().partition(|tool| is_bare_tool(tool.get_name()));
+    // Tools whose name belongs to the server are written as options, so that is how they are shown.
+    let dashed = dashed.into_iter().filter_map(|tool| {
+        let name = TOOLS.into_iter().find(|name| *name == tool.get_name())?;
+        let about = tool.get_about().map(ToString::to_string).unwrap_or_default();
+        let help = format!("{about}; --{name} --help says how");
+        Some(clap::Arg::new(name).help(help).long(name).action(ArgAction::SetTrue))
+    });
+    Cli::command().args(dashed).subcommands(bare)
 }
 
 fn help() -> String {

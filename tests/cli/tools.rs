@@ -174,3 +174,18 @@ fn completions_and_the_man_page_name_options_and_tools() {
         }
     }
 }
+
+#[test]
+fn the_shipped_completions_and_man_page_are_those_of_this_version() {
+    for (args, file) in [
+        (&["completions", "bash"][..], "completions/kiba-cli.bash"),
+        (&["completions", "zsh"], "completions/_kiba-cli"),
+        (&["completions", "fish"], "completions/kiba-cli.fish"),
+        (&["man"], "docs/kiba-cli.1"),
+    ] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let shipped = std::fs::read_to_string(&path).unwrap_or_default();
+        let output = crate::server::run(env!("CARGO_BIN_EXE_kiba-cli"), args, "");
+        assert!(shipped == text(&output.stdout), "{file} is old: write it anew with `kiba-cli {}`", args.join(" "));
+    }
+}

@@ -5,6 +5,10 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{Bench, Measured};
+use crate::view::cut;
+
+/// How many of the percentiles fit the table; JSON has all.
+const SHOWN: usize = 4;
 
 /// Percentiles that are reported.
 const PERCENTILES: [(&str, f64); 5] = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("p99.99", 99.99)];
@@ -12,8 +16,8 @@ const PERCENTILES: [(&str, f64); 5] = [("p50", 50.0), ("p90", 90.0), ("p99", 99.
 pub fn table(options: &Bench, names: &[&str], measured: &[Measured], took: Duration, address: &str) -> String {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED);
-    let mut heading = vec!["command", "requests", "req/s", "mean"];
-    heading.extend(PERCENTILES.iter().map(|(name, _)| *name));
+    let mut heading = vec!["command", "req/s", "mean"];
+    heading.extend(PERCENTILES[..SHOWN].iter().map(|(name, _)| *name));
     heading.push("max");
     table.set_header(heading);
     let mut all = Measured::new();
@@ -25,9 +29,7 @@ pub fn table(options: &Bench, names: &[&str], measured: &[Measured], took: Durat
     if names.len() > 1 {
         table.add_row(row("all", &all, took));
     }
-    (1..=9).for_each(|column| {
-        table.column_mut(column).expect("ten columns").set_cell_alignment(CellAlignment::Right);
-    });
+    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     let load = match options.rate {
         Some(rate) => format!("{rate} requests/s wanted, latency from when each was due"),
         None => "as fast as the replies come".into(),
@@ -37,11 +39,13 @@ pub fn table(options: &Bench, names: &[&str], measured: &[Measured], took: Durat
         false => "uniform".into(),
     };
     let mut text = format!(
-        "{address}: {} clients, pipeline {}, {} keys ({keys}), values of {} B, {load}\n{table}\nlatencies in ms; {:.2} s",
+        "{address}: {} clients, pipeline {}, {} keys ({keys}), values of {} B,\n{load}\n{table}\n{} requests in {:.2} s, \
+         latencies in ms",
         options.clients,
         options.pipeline,
         options.keys,
         options.value_size,
+        all.latency.len(),
         took.as_secs_f64()
     );
     let reached = all.latency.len() as f64 / took.as_secs_f64();
@@ -58,11 +62,16 @@ pub fn table(options: &Bench, names: &[&str], measured: &[Measured], took: Durat
 }
 
 fn row(name: &str, measured: &Measured, took: Duration) -> Vec<String> {
-    let ms = |us: f64| format!("{:.3}", us / 1e3);
+    // Four digits say enough, and keep the table within 80 columns.
+    let ms = |us: f64| match us / 1e3 {
+        ms if ms < 10.0 => format!("{ms:.3}"),
+        ms if ms < 100.0 => format!("{ms:.2}"),
+        ms => format!("{ms:.1}"),
+    };
     let latency = &measured.latency;
     let rate = latency.len() as f64 / took.as_secs_f64();
-    let mut row = vec![name.to_string(), latency.len().to_string(), format!("{rate:.0}"), ms(latency.mean())];
-    row.extend(PERCENTILES.iter().map(|(_, percent)| ms(latency.value_at_percentile(*percent) as f64)));
+    let mut row = vec![cut(name, 20), format!("{rate:.0}"), ms(latency.mean())];
+    row.extend(PERCENTILES[..SHOWN].iter().map(|(_, percent)| ms(latency.value_at_percentile(*percent) as f64)));
     row.push(ms(latency.max() as f64));
     row
 }
