@@ -26,7 +26,6 @@ pub enum Error {
     Arity(&'static str),
     StringTooLong,
     DbIndexOutOfRange,
-    InvalidDbIndex,
     /// Any other fixed text, with its code.
     Other(&'static str),
 }
@@ -48,7 +47,6 @@ impl Error {
             Self::InvalidCursor => "ERR invalid cursor",
             Self::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
             Self::DbIndexOutOfRange => "ERR DB index is out of range",
-            Self::InvalidDbIndex => "ERR invalid DB index",
             Self::Other(text) => text,
             Self::InvalidExpire(name) => {
                 return out.extend(format!("ERR invalid expire time in '{name}' command").bytes());

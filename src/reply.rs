@@ -147,9 +147,10 @@ impl Reply {
         }
     }
 
-    /// Appends replies that were encoded before, for the same protocol.
-    pub fn encoded(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+    /// Appends what was written elsewhere, for the same protocol and without shared strings.
+    pub fn append(&mut self, other: &Self) {
+        debug_assert!(other.shared.is_empty() && other.resp == self.resp);
+        self.bytes.extend_from_slice(&other.bytes);
     }
 
     pub fn mark(&self) -> Mark {

@@ -1,8 +1,196 @@
 //! The only door to atomics, locks and cells whose interleaving matters.
 //!
-//! In a model build (`--cfg kiba_loom`) the same names are loom's, so that the models in `loom-tests/` run the
-//! real types.
+//! In a model build (`--cfg kiba_loom`) the same names are loom's, and the sharded map is a stand-in with the few
+//! methods that the engine uses, so that the models in `loom-tests/` run the real types.
+
 #[cfg(kiba_loom)]
 pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 #[cfg(not(kiba_loom))]
 pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+// loom's `Arc` has no `Weak`; reference counts are not what the models are about.
+pub use std::sync::{Arc, OnceLock, Weak};
+
+/// Whether this model run is to contain the bug with this name (`KIBA_BUG`): shows that the models find it.
+#[cfg(kiba_loom)]
+pub fn planted(bug: &str) -> bool {
+    std::env::var_os("KIBA_BUG").is_some_and(|name| name == bug)
+}
+
+/// Outside of models there are no planted bugs.
+#[cfg(not(kiba_loom))]
+#[inline]
+pub const fn planted(_: &str) -> bool {
+    false
+}
+
+pub use cell::{Cell, CellMut};
+pub use map::{ReadGuard, ShardMap, WriteGuard};
+
+/// The sharded table: DashMap, reached through its raw interface.
+#[cfg(not(kiba_loom))]
+mod map {
+    use dashmap::{DashMap, RwLockReadGuard, RwLockWriteGuard};
+
+    use crate::store::Entry;
+    use crate::store::table::Raw;
+
+    pub type ReadGuard<'a> = RwLockReadGuard<'a, Raw>;
+    pub type WriteGuard<'a> = RwLockWriteGuard<'a, Raw>;
+
+    /// Tables behind locks, one a shard.
+    #[derive(Debug)]
+    pub struct ShardMap(DashMap<Entry, (), ahash::RandomState>);
+
+    impl ShardMap {
+        /// `shards`: a power of two, at least 2.
+        pub fn new(shards: usize) -> Self {
+            // The map's own hasher is never asked: hashes come with the requests.
+            Self(DashMap::with_hasher_and_shard_amount(ahash::RandomState::new(), shards))
+        }
+
+        #[inline]
+        pub fn len(&self) -> usize {
+            self.0.shards().len()
+        }
+
+        /// The shard where a hash belongs.
+        #[inline]
+        pub fn index_of(&self, hash: u64) -> usize {
+            self.0.determine_shard(hash as usize)
+        }
+
+        #[inline]
+        pub fn read(&self, shard: usize) -> ReadGuard<'_> {
+            self.0.shards()[shard].read()
+        }
+
+        #[inline]
+        pub fn try_read(&self, shard: usize) -> Option<ReadGuard<'_>> {
+            self.0.shards()[shard].try_read()
+        }
+
+        #[inline]
+        pub fn write(&self, shard: usize) -> WriteGuard<'_> {
+            self.0.shards()[shard].write()
+        }
+    }
+}
+
+#[cfg(kiba_loom)]
+mod map {
+    use loom::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+    use crate::store::table::Raw;
+
+    pub type ReadGuard<'a> = RwLockReadGuard<'a, Raw>;
+    pub type WriteGuard<'a> = RwLockWriteGuard<'a, Raw>;
+
+    pub struct ShardMap(Vec<RwLock<Raw>>);
+
+    impl ShardMap {
+        pub fn new(shards: usize) -> Self {
+            Self((0..shards).map(|_| RwLock::new(Raw::new())).collect())
+        }
+
+        pub fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        pub fn index_of(&self, hash: u64) -> usize {
+            // As DashMap: the bits below the seven of the tag.
+            (hash << 7 >> (64 - self.0.len().trailing_zeros())) as usize
+        }
+
+        pub fn read(&self, shard: usize) -> ReadGuard<'_> {
+            self.0[shard].read().expect("models do not poison")
+        }
+
+        pub fn try_read(&self, shard: usize) -> Option<ReadGuard<'_>> {
+            self.0[shard].try_read().ok()
+        }
+
+        pub fn write(&self, shard: usize) -> WriteGuard<'_> {
+            self.0[shard].write().expect("models do not poison")
+        }
+    }
+}
+
+/// A cell whose access is guarded by a lock elsewhere. In a model build, unguarded access is reported.
+#[allow(unsafe_code)]
+mod cell {
+    use std::marker::PhantomData;
+    use std::ops::{Deref, DerefMut};
+
+    #[cfg(kiba_loom)]
+    use loom::cell::UnsafeCell;
+    #[cfg(not(kiba_loom))]
+    use std::cell::UnsafeCell;
+
+    #[derive(Debug, Default)]
+    pub struct Cell<T>(UnsafeCell<T>);
+
+    // SAFETY: every access goes through `get_mut`, whose caller holds a lock that excludes all others.
+    unsafe impl<T: Send> Sync for Cell<T> {}
+
+    /// Exclusive access to a [`Cell`]'s content.
+    pub struct CellMut<'a, T> {
+        #[cfg(not(kiba_loom))]
+        pointer: *mut T,
+        #[cfg(kiba_loom)]
+        pointer: loom::cell::MutPtr<T>,
+        lifetime: PhantomData<&'a mut T>,
+    }
+
+    impl<T> Cell<T> {
+        pub fn new(value: T) -> Self {
+            Self(UnsafeCell::new(value))
+        }
+
+        /// Exclusive access.
+        ///
+        /// # Safety
+        /// The caller holds a lock, for as long as the result lives, that everybody else who calls this must hold.
+        #[inline]
+        pub unsafe fn get_mut(&self) -> CellMut<'_, T> {
+            #[cfg(not(kiba_loom))]
+            let pointer = self.0.get();
+            #[cfg(kiba_loom)]
+            let pointer = self.0.get_mut();
+            CellMut { pointer, lifetime: PhantomData }
+        }
+    }
+
+    impl<T> Deref for CellMut<'_, T> {
+        type Target = T;
+
+        #[inline]
+        fn deref(&self) -> &T {
+            // SAFETY: exclusive by the contract of `get_mut`.
+            #[cfg(not(kiba_loom))]
+            unsafe {
+                &*self.pointer
+            }
+            // SAFETY: likewise.
+            #[cfg(kiba_loom)]
+            unsafe {
+                self.pointer.deref()
+            }
+        }
+    }
+
+    impl<T> DerefMut for CellMut<'_, T> {
+        #[inline]
+        fn deref_mut(&mut self) -> &mut T {
+            // SAFETY: exclusive by the contract of `get_mut`.
+            #[cfg(not(kiba_loom))]
+            unsafe {
+                &mut *self.pointer
+            }
+            // SAFETY: likewise.
+            #[cfg(kiba_loom)]
+            unsafe {
+                self.pointer.deref()
+            }
+        }
+    }
+}

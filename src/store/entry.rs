@@ -20,10 +20,10 @@ use std::alloc::{self, Layout};
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+// Not the model checker's: the header is eight bytes, and a lost update of the clock is meant to be harmless.
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::Object;
-use crate::sync::AtomicU32;
-use crate::sync::Ordering::Relaxed;
 
 /// A string value too large to live in its entry. Shared, so that a reply can outlive the key's lock.
 pub type SharedBytes = Arc<Vec<u8>>;
@@ -371,6 +371,21 @@ impl Entry {
         self.bytes_at(shape.key, shape.key_len)
     }
 
+    /// Whether this is the entry of `key`.
+    #[inline]
+    pub fn has_key(&self, key: &[u8]) -> bool {
+        self.key() == key
+    }
+
+    /// Whether freeing the value takes long enough to be worth another thread.
+    pub fn is_heavy(&self) -> bool {
+        match self.raw() {
+            Raw::Shared(bytes) => bytes.len() > 256 * 1024,
+            Raw::Boxed(object) => object.is_heavy(),
+            _ => false,
+        }
+    }
+
     pub fn kind(&self) -> Kind {
         Kind::from_meta(self.header().meta.load(Relaxed))
     }
@@ -503,6 +518,21 @@ impl Drop for Entry {
 impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Entry").field("key", &self.key()).field("raw", &self.raw()).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+/// Entries are equal when their keys are: what a map of them needs.
+impl Eq for Entry {}
+
+impl std::hash::Hash for Entry {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
     }
 }
 

@@ -1,8 +1,121 @@
 //! The store: entries, tables and the values in them. It has never heard of RESP, sockets or locks.
+mod chunk;
+mod deque;
 pub mod entry;
+pub mod hash;
+mod hasher;
+pub mod intset;
+mod limits;
+pub mod list;
+mod members;
+pub mod pack;
+mod part;
+pub mod set;
+mod slot;
+pub mod string;
+pub mod table;
+pub mod watch;
+pub mod wheel;
 
 pub use entry::{Content, Entry, Kind, Raw, SharedBytes};
+pub use hasher::KeyHasher;
+pub use limits::Limits;
+pub use members::{hash_member, member_hasher};
+pub use part::{Agenda, Env, Part, PartId, Side};
+pub use slot::{Deadline, Slot, clock};
+
+/// Freeing fewer allocations or bytes than this takes about as long as handing them to another thread.
+const HEAVY_WEIGHT: usize = 256;
+const HEAVY_BYTES: usize = 256 * 1024;
 
 /// A collection too large for its entry.
-#[derive(Debug)]
-pub enum Object {}
+#[derive(Clone, Debug)]
+pub enum Object {
+    List(deque::Deque),
+    /// Entries whose key is the member; the value is empty.
+    Set(members::Members),
+    /// Entries whose key is the field.
+    Hash(members::Members),
+}
+
+impl Object {
+    /// Approximate bytes on the heap. At most O(chunks) of a list.
+    pub fn heap_bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::List(deque) => deque.heap_bytes(),
+                Self::Set(members) | Self::Hash(members) => members.heap_bytes(),
+            }
+    }
+
+    /// Approximate number of allocations that dropping this frees. O(1).
+    pub fn weight(&self) -> usize {
+        1 + match self {
+            Self::List(deque) => deque.weight(),
+            Self::Set(members) | Self::Hash(members) => members.weight(),
+        }
+    }
+
+    /// Whether freeing this takes long enough to be worth another thread. O(1).
+    pub fn is_heavy(&self) -> bool {
+        self.weight() > HEAVY_WEIGHT || self.heap_bytes() > HEAVY_BYTES
+    }
+
+    pub fn value_type(&self) -> Type {
+        match self {
+            Self::List(_) => Type::List,
+            Self::Set(_) => Type::Set,
+            Self::Hash(_) => Type::Hash,
+        }
+    }
+}
+
+/// The type of a value, as clients see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    String,
+    List,
+    Set,
+    Hash,
+}
+
+impl Type {
+    const ALL: [Self; 4] = [Self::String, Self::List, Self::Set, Self::Hash];
+
+    pub fn of(entry: &Entry) -> Self {
+        match entry.raw() {
+            Raw::Int(_) | Raw::Shared(_) => Self::String,
+            Raw::Inline(kind, _) => match kind {
+                Kind::ListPack => Self::List,
+                Kind::SetPack | Kind::IntSet => Self::Set,
+                Kind::HashPack => Self::Hash,
+                _ => Self::String,
+            },
+            Raw::Boxed(object) => object.value_type(),
+        }
+    }
+
+    /// The type with this name, in any case.
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::Hash => "hash",
+        }
+    }
+}
+
+/// The name that OBJECT ENCODING gives an entry's representation.
+pub fn encoding(entry: &Entry) -> &'static str {
+    match Type::of(entry) {
+        Type::String => string::Str::of(entry).map_or("raw", string::Str::encoding),
+        Type::List => list::View::of(entry).map_or("", |list| list.encoding()),
+        Type::Set => set::View::of(entry).map_or("", |set| set.encoding()),
+        Type::Hash => hash::View::of(entry).map_or("", |hash| hash.encoding()),
+    }
+}

@@ -1,1 +1,102 @@
-fn main() {}
+//! `cargo xtask test`: every test of Kiba by one command; `cargo xtask` lists the others.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+/// Interleavings with more than this many preemptions are left to the long run: nearly all bugs need two.
+const PREEMPTIONS: &str = "2";
+const PREEMPTIONS_LONG: &str = "3";
+
+/// Each model's planted bugs, which the model must find.
+const PLANTED: &[(&str, &str)] = &[("locks", "unordered-locks"), ("watch", "watched-keys-not-locked")];
+
+const USAGE: &str = "cargo xtask COMMAND
+
+  test         every test: units, wire, properties, documentation, models
+  loom [long]  the models alone, and whether they find their planted bugs
+  lint         formatting, clippy with warnings denied, documentation
+  conf         writes kiba.conf anew from the table of options";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match words[..] {
+        ["test"] => test(),
+        ["loom"] => loom(PREEMPTIONS),
+        ["loom", "long"] => loom(PREEMPTIONS_LONG),
+        ["lint"] => lint(),
+        ["conf"] => conf(),
+        _ => Err(USAGE.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test() -> Result<(), String> {
+    run(cargo().args(["test", "--workspace", "--all-targets", "--no-fail-fast"]).args(["--exclude", "loom-tests"]))?;
+    run(cargo().args(["test", "--doc"]))?;
+    loom(PREEMPTIONS)
+}
+
+fn loom(preemptions: &str) -> Result<(), String> {
+    let model = |tests: &[&str]| {
+        let mut command = cargo();
+        command.args(["test", "--package", "loom-tests", "--target-dir"]).arg(root().join("target/loom")).args(tests);
+        let flags = env::var("RUSTFLAGS").unwrap_or_default();
+        command.env("RUSTFLAGS", format!("{flags} --cfg kiba_loom")).env("LOOM_MAX_PREEMPTIONS", preemptions);
+        command
+    };
+    run(&mut model(&[]))?;
+    for (name, bug) in PLANTED {
+        let output = model(&["--test", name]).env("KIBA_BUG", bug).stdin(Stdio::null()).output();
+        let output = output.map_err(|error| format!("cannot run cargo: {error}"))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        // Found means that the models ran and one of them failed; a build that broke proves nothing.
+        let has_run = text.contains("running ") && text.contains("panicked at");
+        if output.status.success() || !has_run {
+            return Err(format!("the model {name} did not find its planted bug {bug}:\n{text}"));
+        }
+        println!("model {name}: the planted bug {bug} was found");
+    }
+    Ok(())
+}
+
+fn lint() -> Result<(), String> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    run(cargo()
+        .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+        .env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+fn conf() -> Result<(), String> {
+    let output = cargo().args(["run", "--quiet", "--bin", "kiba", "--", "--print-conf"]).output();
+    let output = output.map_err(|error| format!("cannot run cargo: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    std::fs::write(root().join("kiba.conf"), output.stdout).map_err(|error| format!("cannot write kiba.conf: {error}"))
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_path_buf()
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let words: Vec<String> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+    println!("cargo {}", words.join(" "));
+    let status = command.status().map_err(|error| format!("cannot run cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("failed: cargo {}", words.join(" "))) }
+}

@@ -1,0 +1,103 @@
+//! What the models share: an engine with two shards, and requests as text.
+//!
+//! The models run the sharded engine itself, with loom's locks and cells in place of DashMap's
+//! (`kiba::sync`), so what is proven is proven of the code that serves clients. Without `--cfg kiba_loom` there is nothing
+//! here: `cargo xtask test` runs the models.
+#![cfg(kiba_loom)]
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use kiba::config::Config;
+use kiba::engine::sharded::Sharded;
+use kiba::engine::{Engine, Transaction, Watching};
+use kiba::lexer::{Lexer, Limits};
+use kiba::parser::Batch;
+use kiba::server::Server;
+use kiba::session::Session;
+use kiba::sync::Arc;
+
+/// An engine with two shards, and a key in each.
+pub struct Model {
+    server: Arc<Server>,
+    engine: Sharded,
+}
+
+/// Keys of different shards: the first is in shard 0.
+pub struct Keys {
+    pub a: String,
+    pub b: String,
+}
+
+impl Model {
+    pub fn new() -> Self {
+        // The unseeded hasher, so that a model explores the same executions every time.
+        let config = Config::from_text("shards 2\ndatabases 1\nhasher fnv\n").expect("a valid configuration");
+        let server = Server::new(Arc::new(config), None);
+        let model = Self { engine: Sharded::new(Arc::clone(&server)), server };
+        // Makes the database here: its `OnceLock` is std's, which loom does not know to order anything.
+        model.run("EXISTS nothing");
+        model
+    }
+
+    /// Two keys that live in different shards.
+    pub fn keys(&self) -> Keys {
+        let in_shard = |shard: u64| {
+            let mut names = (0..).map(|i| format!("k{i}"));
+            names.find(|name| self.server.env.hasher.hash(name.as_bytes()) << 7 >> 63 == shard).expect("endless")
+        };
+        Keys { a: in_shard(0), b: in_shard(1) }
+    }
+
+    /// Runs requests, one a line, as one batch; returns the replies' bytes as text.
+    pub fn run(&self, text: &str) -> String {
+        let batch = self.batch(text);
+        let requests = batch.requests.len();
+        let (batch, done) = now(self.engine.execute(batch, 0..requests, 0)).expect("the engine answers");
+        assert_eq!(done, requests);
+        replies(&batch)
+    }
+
+    /// Begins to watch a key.
+    pub fn watch(&self, key: &str, watching: Watching) -> Watching {
+        now(self.engine.watch(self.batch(&format!("WATCH {key}")), 0, 0, watching)).expect("the engine answers").1
+    }
+
+    /// Runs requests, one a line, as a transaction; `None` when it was aborted.
+    pub fn transact(&self, text: &str, watching: Watching) -> Option<String> {
+        let client = self.server.clients.add(String::new(), String::new(), true, 100).expect("there is room");
+        let session = Box::new(Session::new(Arc::clone(&client), true));
+        let transaction = Box::new(Transaction { batch: self.batch(text), session, watching, is_aborted: false });
+        let done = now(self.engine.transact(transaction)).expect("the engine answers");
+        self.server.clients.remove(client.id);
+        (!done.is_aborted).then(|| replies(&done.batch))
+    }
+
+    fn batch(&self, text: &str) -> Box<Batch> {
+        let mut batch = Box::new(Batch { input: format!("{text}\n").into_bytes(), ..Batch::default() });
+        let mut lexer = Lexer::default();
+        let limits = Limits::trusted(1 << 20);
+        while let Some(spans) = lexer.next(&mut batch.input, &mut batch.spans, &limits).expect("well-formed") {
+            batch.push(spans, &self.server.env.hasher);
+        }
+        batch
+    }
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn replies(batch: &Batch) -> String {
+    String::from_utf8(batch.reply.parts().collect::<Vec<_>>().concat()).expect("models write text")
+}
+
+/// The result of a future that never waits: the sharded engine waits only in walks.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the engine waited"),
+    }
+}

@@ -1,0 +1,77 @@
+//! One call of a command: its arguments and its circumstances.
+
+use crate::config::Dialect;
+use crate::error::Error;
+use crate::lexer::Span;
+use crate::number;
+use crate::server::Server;
+
+use super::Command;
+
+/// The arguments of a request, and what a command may know about where it runs.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    pub input: &'a [u8],
+    /// The arguments, the command's name first.
+    pub spans: &'a [Span],
+    pub command: &'static Command,
+    /// Milliseconds since the Unix epoch, read once per batch.
+    pub now: u64,
+    pub db: u16,
+    /// The client asked that its reads leave no trace in the access clocks (CLIENT NO-TOUCH).
+    pub no_touch: bool,
+    pub server: &'a Server,
+}
+
+impl<'a> Call<'a> {
+    /// Number of arguments, the command's name included.
+    #[inline]
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// The argument with number `i`; 0 is the command's name.
+    ///
+    /// # Panics
+    /// If there are fewer: the row's arity has been checked, and loops stay below [`Call::len`].
+    #[inline]
+    pub fn arg(&self, i: usize) -> &'a [u8] {
+        self.spans[i].of(self.input)
+    }
+
+    /// The arguments from number `i` on.
+    pub fn args(&self, i: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + use<'a> {
+        let input = self.input;
+        self.spans.get(i..).unwrap_or_default().iter().map(move |span| span.of(input))
+    }
+
+    /// The argument as a strict decimal integer.
+    pub fn integer(&self, i: usize) -> Result<i64, Error> {
+        number::parse_i64(self.arg(i)).ok_or(Error::NotAnInteger)
+    }
+
+    /// Whether the argument is this word, in any case.
+    pub fn is(&self, i: usize, word: &str) -> bool {
+        self.arg(i).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    pub fn limits(&self) -> crate::store::Limits {
+        self.server.limits()
+    }
+
+    /// Whether answers follow the original Kiba where it differs from Redis.
+    pub fn is_original(&self) -> bool {
+        self.server.config.dialect() == Dialect::Original
+    }
+
+    /// The access clock of entries that this call reads or makes.
+    pub fn clock(&self) -> u32 {
+        crate::store::clock(self.now)
+    }
+
+    /// The error for a wrong number of arguments.
+    pub fn arity_error(&self) -> Error {
+        Error::Arity(self.command.full_name)
+    }
+}

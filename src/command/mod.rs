@@ -1,0 +1,407 @@
+//! Commands: one row, one function and its tests for each, a family a file.
+//!
+//! A row ([`Spec`]) says everything about a command; what can be derived from it is not written twice. How a command
+//! reaches data is its [`Run`] type, and through it a command can reach only the keys that its row declares.
+
+mod call;
+mod client;
+mod config;
+mod connection;
+mod details;
+mod expiry;
+mod hash;
+mod help;
+mod info;
+mod introspection;
+mod key;
+mod list;
+mod memory;
+mod registry;
+mod server;
+mod set;
+mod string;
+mod syntax;
+#[cfg(all(test, not(kiba_loom)))]
+mod tests;
+mod transaction;
+
+pub use call::Call;
+pub use registry::{Command, by_index, commands, find, subcommand};
+
+use smallvec::SmallVec;
+
+use crate::error::Error;
+use crate::reply::{Reply, Resp};
+use crate::server::Tally;
+use crate::session::Session;
+use crate::store::table::{Raw, Table};
+use crate::store::{Entry, Part, Slot};
+
+/// One command or subcommand.
+#[derive(Debug)]
+pub struct Spec {
+    /// In lower case.
+    pub name: &'static str,
+    pub arity: Arity,
+    pub keys: Keys,
+    pub run: Run,
+    pub flags: Flags,
+    pub since: &'static str,
+    pub complexity: &'static str,
+    pub summary: &'static str,
+}
+
+/// How many arguments a command takes, its own name (and its container's) included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arity(i16);
+
+impl Arity {
+    pub const fn exactly(count: i16) -> Self {
+        Self(count)
+    }
+
+    pub const fn at_least(count: i16) -> Self {
+        Self(-count)
+    }
+
+    #[inline]
+    pub fn allows(self, count: usize) -> bool {
+        if self.0 >= 0 { count == self.0 as usize } else { count >= self.0.unsigned_abs() as usize }
+    }
+
+    /// As COMMAND shows it: negative for a minimum.
+    pub fn code(self) -> i64 {
+        i64::from(self.0)
+    }
+}
+
+/// Which arguments are keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    None,
+    /// From `first` to `last` (negative: counted from the end) in steps, as COMMAND shows it.
+    Range {
+        first: u8,
+        last: i8,
+        step: u8,
+    },
+}
+
+impl Keys {
+    pub const ONE: Self = Self::Range { first: 1, last: 1, step: 1 };
+    pub const ALL: Self = Self::Range { first: 1, last: -1, step: 1 };
+
+    /// The indices of the keys among `count` arguments.
+    #[inline]
+    pub fn of(self, count: usize) -> impl Iterator<Item = usize> {
+        let (first, last, step) = match self {
+            Self::None => (1, 0, 1),
+            Self::Range { first, last, step } if last < 0 => {
+                (first as usize, count.saturating_sub(last.unsigned_abs() as usize), step as usize)
+            }
+            Self::Range { first, last, step } => (first as usize, last as usize, step as usize),
+        };
+        (first..=last.min(count.saturating_sub(1))).step_by(step)
+    }
+
+    /// First key, last key and step as COMMAND shows them.
+    pub fn codes(self) -> [i64; 3] {
+        match self {
+            Self::None => [0, 0, 0],
+            Self::Range { first, last, step } => [i64::from(first), i64::from(last), i64::from(step)],
+        }
+    }
+}
+
+/// Properties that cannot be derived from the rest of the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(pub u32);
+
+macro_rules! flags {
+    ($($(#[doc = $doc:literal])+ $name:ident = $bit:literal, $text:literal;)+) => {
+        impl Flags {
+            pub const NONE: Self = Self(0);
+            $($(#[doc = $doc])+ pub const $name: Self = Self(1 << $bit);)+
+
+            /// All flags with their names in COMMAND's answer.
+            pub const NAMED: &'static [(Self, &'static str)] = &[$((Self::$name, $text)),+];
+        }
+    };
+}
+
+flags! {
+    /// May use more memory: refused above `maxmemory`.
+    DENYOOM = 0, "denyoom";
+    /// Constant or logarithmic time.
+    FAST = 1, "fast";
+    /// For operators.
+    ADMIN = 2, "admin";
+    /// Not in scripts.
+    NOSCRIPT = 3, "noscript";
+    /// Allowed while the data is being loaded.
+    LOADING = 4, "loading";
+    /// Allowed on a replica with stale data.
+    STALE = 5, "stale";
+    /// Allowed before login.
+    NO_AUTH = 6, "no_auth";
+    /// Not in transactions.
+    NO_MULTI = 7, "no_multi";
+    /// Allowed while a script keeps the server busy.
+    ALLOW_BUSY = 8, "allow_busy";
+    /// Known to sentinels.
+    SENTINEL = 9, "sentinel";
+    /// May answer in any order.
+    SKIP_MONITOR = 10, "skip_monitor";
+    /// Reaches keys that it does not name.
+    TOUCHES_ARBITRARY_KEYS = 11, "touches_arbitrary_keys";
+    /// Changes the data (derived for commands on slots; stated for those on the whole key space).
+    WRITE = 12, "write";
+    /// Reads the data (likewise).
+    READONLY = 13, "readonly";
+    /// Not in the slow log, since its parts are.
+    SKIP_SLOWLOG = 16, "skip_slowlog";
+    /// Reaches every database, not only the selected one.
+    ALL_DATABASES = 14, "";
+    /// Changes what the server runs with: never paused by CLIENT PAUSE ALL.
+    NEVER_PAUSED = 15, "";
+}
+
+impl Flags {
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    #[inline]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// What a command reaches, and the function that does it.
+#[derive(Clone, Copy, Debug)]
+pub enum Run {
+    /// One key, shared with other readers.
+    Read(fn(Option<&Entry>, &Call<'_>, &mut Reply) -> Result<(), Error>),
+    /// One key, exclusively.
+    Write(fn(&mut Slot<'_>, &Call<'_>, &mut Reply) -> Result<Effect, Error>),
+    /// The declared keys, shared, all held at once.
+    ReadMany(fn(&Entries<'_>, &Call<'_>, &mut Reply) -> Result<(), Error>),
+    /// The declared keys, exclusively, all held at once.
+    WriteMany(fn(&mut Slots<'_>, &Call<'_>, &mut Reply) -> Result<Effects, Error>),
+    /// The whole key space, a slice at a time: other commands run in between.
+    Walk(fn(&mut dyn Keyspace, &mut Progress, &Call<'_>, &mut Reply) -> Result<Step, Error>),
+    /// The whole key space at one moment: everything is held.
+    Whole(fn(&mut dyn Keyspace, &Call<'_>, &mut Reply) -> Result<(), Error>),
+    /// The connection and the server; no data.
+    Session(SessionRun),
+    /// The executor itself: transactions and what waits.
+    Control(Control),
+    /// The name is completed by a subcommand.
+    Container(&'static [Spec]),
+    /// A subcommand may complete the name. Without one it is a command like [`Run::Session`].
+    SessionOr(SessionRun, &'static [Spec]),
+}
+
+/// A command on the connection and the server.
+pub type SessionRun = fn(&mut Session, &Call<'_>, &mut Reply) -> Result<Next, Error>;
+
+impl Run {
+    /// The rows of a container; none for other commands.
+    pub const fn subcommands(self) -> &'static [Spec] {
+        match self {
+            Self::Container(specs) | Self::SessionOr(_, specs) => specs,
+            _ => &[],
+        }
+    }
+}
+
+/// What the executor does itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    Multi,
+    Exec,
+    Discard,
+    Watch,
+    Unwatch,
+    Reset,
+    Quit,
+    /// `POST` and `Host:` mean that an HTTP client was pointed here, perhaps by an attacker.
+    Http,
+}
+
+/// How a connection goes on after a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    Continue,
+    /// Send what is there, then close.
+    Close,
+}
+
+/// What a command changed about one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    None,
+    Changed(Event),
+}
+
+/// What a command changed, by key number.
+pub type Effects = SmallVec<[(usize, Effect); 2]>;
+
+/// The kind of change, as keyspace notifications name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event(pub &'static str);
+
+/// Tables that are held, shared or exclusively.
+pub trait Tables {
+    /// The table where the hash belongs. It must be one of those that are held.
+    fn table(&self, db: u16, hash: u64) -> &Raw;
+}
+
+/// Parts that are held exclusively.
+pub trait Parts: Tables {
+    /// The part where the hash belongs. It must be one of those that are held.
+    fn part(&mut self, db: u16, hash: u64) -> Part<'_>;
+}
+
+/// The declared keys of a command, held exclusively.
+pub struct Slots<'a> {
+    parts: &'a mut dyn Parts,
+    keys: &'a [Key],
+    call: &'a Call<'a>,
+}
+
+impl<'a> Slots<'a> {
+    pub fn new(parts: &'a mut dyn Parts, keys: &'a [Key], call: &'a Call<'a>) -> Self {
+        Self { parts, keys, call }
+    }
+
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Runs `f` on the slot of the key with number `i`.
+    pub fn with<T>(&mut self, i: usize, f: impl FnOnce(&mut Slot<'_>) -> T) -> T {
+        let key = self.keys[i];
+        let mut part = self.parts.part(self.call.db, key.hash);
+        f(&mut part.slot(self.call.arg(key.arg as usize), key.hash, self.call.now))
+    }
+
+    /// The bytes of the key with number `i`.
+    pub fn key(&self, i: usize) -> &'a [u8] {
+        self.call.arg(self.keys[i].arg as usize)
+    }
+}
+
+/// The declared keys of a command, held shared.
+pub struct Entries<'a> {
+    tables: &'a dyn Tables,
+    keys: &'a [Key],
+    call: &'a Call<'a>,
+    tally: &'a Tally,
+}
+
+impl<'a> Entries<'a> {
+    pub fn new(tables: &'a dyn Tables, keys: &'a [Key], call: &'a Call<'a>, tally: &'a Tally) -> Self {
+        Self { tables, keys, call, tally }
+    }
+
+    /// The live entry of each key, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<&'a Entry>> {
+        self.keys.iter().map(|&key| lookup(self.tables.table(self.call.db, key.hash), key, self.call, self.tally))
+    }
+}
+
+/// The live entry of a key in the table where it belongs.
+#[inline]
+pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> Option<&'a Entry> {
+    let found = table.find_key(key.hash, call.arg(key.arg as usize)).map(|at| table.entry(at));
+    match found.filter(|entry| !entry.is_expired(call.now)) {
+        Some(entry) => {
+            tally.hits.set(tally.hits.get() + 1);
+            if !call.no_touch {
+                entry.touch(call.clock());
+            }
+            Some(entry)
+        }
+        None => {
+            tally.misses.set(tally.misses.get() + 1);
+            None
+        }
+    }
+}
+
+/// One key of a request: which argument, and its hash.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub arg: u32,
+    pub hash: u64,
+}
+
+/// The key space as a sequence of parts. Outside of transactions each visit locks one part.
+pub trait Keyspace {
+    fn databases(&self) -> u16;
+
+    /// Parts of each database; the same number in all.
+    fn parts(&self) -> usize;
+
+    /// Whether anything was ever stored in this database.
+    fn is_used(&self, db: u16) -> bool;
+
+    /// Visits a part shared: its table, and the number of keys with a deadline.
+    fn read(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(&Raw, usize));
+
+    /// Visits a part exclusively.
+    fn write(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(Part<'_>));
+}
+
+/// How far a walk has come; kept between its slices.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The next part to visit.
+    pub part: usize,
+    /// The place within that part.
+    pub position: u64,
+    /// Elements looked at or collected, as the command counts them.
+    pub count: usize,
+    /// Elements found.
+    pub found_count: usize,
+    /// The elements, encoded.
+    pub found: Reply,
+}
+
+impl Progress {
+    pub fn start(resp: Resp) -> Self {
+        let mut progress = Self::default();
+        progress.found.set_resp(resp);
+        progress
+    }
+}
+
+/// Whether a walk is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Done,
+    More,
+}
+
+/// All families, in the order of the documentation. The only list of them.
+static FAMILIES: &[(&str, &[Spec])] = &[
+    ("string", string::SPECS),
+    ("list", list::SPECS),
+    ("set", set::SPECS),
+    ("hash", hash::SPECS),
+    ("generic", key::SPECS),
+    ("transactions", transaction::SPECS),
+    ("connection", connection::SPECS),
+    ("connection", client::SPECS),
+    ("server", key::SERVER_SPECS),
+    ("server", introspection::SPECS),
+    ("server", config::SPECS),
+    ("server", info::SPECS),
+    ("server", memory::SPECS),
+    ("server", server::SPECS),
+];

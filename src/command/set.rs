@@ -1,0 +1,120 @@
+//! Sets: SADD SREM SISMEMBER SMEMBERS SCARD.
+
+use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec};
+use crate::error::Error;
+use crate::reply::Reply;
+use crate::store::set::{self, Edit, View};
+use crate::store::{Entry, Slot};
+
+pub(super) const SPECS: &[Spec] = &[
+    Spec {
+        name: "sadd",
+        arity: Arity::at_least(3),
+        keys: Keys::ONE,
+        run: Run::Write(sadd),
+        flags: Flags::DENYOOM.and(Flags::FAST),
+        since: "1.0.0",
+        complexity: "O(1) for each element added.",
+        summary: "Adds one or more members to a set. Creates the key if it doesn't exist.",
+    },
+    Spec {
+        name: "srem",
+        arity: Arity::at_least(3),
+        keys: Keys::ONE,
+        run: Run::Write(srem),
+        flags: Flags::FAST,
+        since: "1.0.0",
+        complexity: "O(N) where N is the number of members to be removed.",
+        summary: "Removes one or more members from a set. Deletes the set if the last member was removed.",
+    },
+    Spec {
+        name: "sismember",
+        arity: Arity::exactly(3),
+        keys: Keys::ONE,
+        run: Run::Read(sismember),
+        flags: Flags::FAST,
+        since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Determines whether a member belongs to a set.",
+    },
+    Spec {
+        name: "smembers",
+        arity: Arity::exactly(2),
+        keys: Keys::ONE,
+        run: Run::Read(smembers),
+        flags: Flags::NONE,
+        since: "1.0.0",
+        complexity: "O(N) where N is the set cardinality.",
+        summary: "Returns all members of a set.",
+    },
+    Spec {
+        name: "scard",
+        arity: Arity::exactly(2),
+        keys: Keys::ONE,
+        run: Run::Read(scard),
+        flags: Flags::FAST,
+        since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Returns the number of members in a set.",
+    },
+];
+
+/// SADD key member ... -> how many were added; in the original dialect the set's new size.
+fn sadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
+    let limits = call.limits();
+    if !slot.exists() {
+        slot.insert(set::create_for(slot.key(), call.clock(), call.arg(2), call.len() - 2, &limits));
+    }
+    let mut set = edit(slot, &limits)?.expect("just made");
+    let added = call.args(2).filter(|member| set.add(member)).count();
+    reply.count(if call.is_original() { set.len() } else { added });
+    Ok(if added > 0 { Effect::Changed(Event("sadd")) } else { Effect::None })
+}
+
+/// SREM key member ... -> how many were removed.
+fn srem(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
+    let limits = call.limits();
+    let Some(mut set) = edit(slot, &limits)? else {
+        reply.count(0);
+        return Ok(Effect::None);
+    };
+    let removed = call.args(2).filter(|member| set.remove(member)).count();
+    if set.is_empty() {
+        slot.remove();
+    }
+    reply.count(removed);
+    Ok(if removed > 0 { Effect::Changed(Event("srem")) } else { Effect::None })
+}
+
+/// SISMEMBER key member -> 1 or 0.
+fn sismember(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    reply.integer(i64::from(view(entry)?.is_some_and(|set| set.contains(call.arg(2)))));
+    Ok(())
+}
+
+/// SMEMBERS key -> a set of all members.
+fn smembers(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    let Some(set) = view(entry)? else {
+        reply.set(0);
+        return Ok(());
+    };
+    reply.set(set.len());
+    for member in set.iter() {
+        reply.bulk(&member);
+    }
+    Ok(())
+}
+
+/// SCARD key -> the number of members.
+fn scard(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    reply.count(view(entry)?.map_or(0, View::len));
+    Ok(())
+}
+
+fn view(entry: Option<&Entry>) -> Result<Option<View<'_>>, Error> {
+    entry.map(|entry| View::of(entry).ok_or(Error::WrongType)).transpose()
+}
+
+fn edit<'a>(slot: &'a mut Slot<'_>, limits: &'a crate::store::Limits) -> Result<Option<Edit<'a>>, Error> {
+    slot.entry_mut().map(|entry| Edit::of(entry, limits).ok_or(Error::WrongType)).transpose()
+}

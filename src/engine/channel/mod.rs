@@ -1,0 +1,81 @@
+//! The channel engine: one task owns the store, connections send it their batches.
+//!
+//! The queue is bounded: when it is full, connections wait. One message carries a whole batch, so that the
+//! comparison with the sharded engine measures the architecture and not a wasteful channel. Replies are in
+//! order because a connection waits for each batch before it sends the next.
+
+mod owner;
+
+use std::ops::Range;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Engine, Gone, Transaction, Watching};
+use crate::parser::Batch;
+use crate::server::Server;
+use crate::sync::Arc;
+
+/// A message to the owner. The owner answers by sending back what it was given.
+enum Message {
+    Execute {
+        batch: Box<Batch>,
+        range: Range<usize>,
+        db: u16,
+        answer: oneshot::Sender<(Box<Batch>, usize)>,
+    },
+    Transact {
+        transaction: Box<Transaction>,
+        answer: oneshot::Sender<Box<Transaction>>,
+    },
+    Watch {
+        batch: Box<Batch>,
+        index: usize,
+        db: u16,
+        watching: Watching,
+        answer: oneshot::Sender<(Box<Batch>, Watching)>,
+    },
+}
+
+/// The engine.
+pub struct Channel {
+    sender: mpsc::Sender<Message>,
+}
+
+impl Channel {
+    /// Starts the owner on the present runtime. It ends when the engine is dropped.
+    pub fn new(server: Arc<Server>) -> Self {
+        let (sender, receiver) = mpsc::channel(server.config.cbound());
+        tokio::spawn(owner::Owner::new(server).run(receiver));
+        Self { sender }
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.sender.send(message(answer)).await.map_err(|_| Gone)?;
+        answered.await.map_err(|_| Gone)
+    }
+}
+
+impl Engine for Channel {
+    async fn execute(&self, batch: Box<Batch>, range: Range<usize>, db: u16) -> Result<(Box<Batch>, usize), Gone> {
+        self.ask(|answer| Message::Execute { batch, range, db, answer }).await
+    }
+
+    async fn transact(&self, transaction: Box<Transaction>) -> Result<Box<Transaction>, Gone> {
+        self.ask(|answer| Message::Transact { transaction, answer }).await
+    }
+
+    async fn watch(
+        &self,
+        batch: Box<Batch>,
+        index: usize,
+        db: u16,
+        watching: Watching,
+    ) -> Result<(Box<Batch>, Watching), Gone> {
+        self.ask(|answer| Message::Watch { batch, index, db, watching, answer }).await
+    }
+
+    fn name(&self) -> &'static str {
+        "channel"
+    }
+}

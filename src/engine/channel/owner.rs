@@ -1,0 +1,237 @@
+//! The task that owns the store of the channel engine.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::Message;
+use crate::command::{Call, Keyspace, Parts, Progress, Run, Step, Tables};
+use crate::engine::{FLUSH, Watched, held};
+use crate::parser::{Batch, Verdict};
+use crate::server::{Count, Server, Tally, now};
+use crate::store::table::Raw;
+use crate::store::wheel::TICK_MS;
+use crate::store::{Env, Part, PartId, Side};
+use crate::sync::Arc;
+
+/// Records of due keys looked at between two messages.
+const SLICE: usize = 128;
+
+/// One database: as many parts as the sharded engine has, so that cursors mean the same and tables grow in small steps.
+type Database = Box<[(Raw, Side)]>;
+
+/// The store, borrowed together with what its parts share.
+struct Owned<'a> {
+    databases: &'a mut [Option<Database>],
+    parts: usize,
+    env: &'a Env,
+}
+
+/// The owner.
+pub struct Owner {
+    server: Arc<Server>,
+    databases: Vec<Option<Database>>,
+    parts: usize,
+    /// Batches that are in the middle of a walk: they go on after the next message.
+    walking: VecDeque<Walking>,
+}
+
+struct Walking {
+    batch: Box<Batch>,
+    /// The walk's request and the end of what was asked for.
+    range: Range<usize>,
+    db: u16,
+    progress: Progress,
+    answer: oneshot::Sender<(Box<Batch>, usize)>,
+}
+
+impl Owner {
+    pub fn new(server: Arc<Server>) -> Self {
+        let databases = (0..server.config.databases()).map(|_| None).collect();
+        let parts = server.config.shards();
+        Self { server, databases, parts, walking: VecDeque::new() }
+    }
+
+    /// Answers messages until the last sender is gone.
+    pub async fn run(mut self, mut receiver: mpsc::Receiver<Message>) {
+        loop {
+            let message = if self.walking.is_empty() {
+                match tokio::time::timeout(self.time_until_due(), receiver.recv()).await {
+                    Ok(Some(message)) => Some(message),
+                    Ok(None) => return,
+                    Err(_) => None,
+                }
+            } else {
+                // Let the connections run, so that a walk delays them by one slice at most.
+                tokio::task::yield_now().await;
+                receiver.try_recv().ok()
+            };
+            // A panic in a command ends its connection, whose answer is dropped, and nothing else.
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                if let Some(message) = message {
+                    self.handle(message);
+                }
+                self.walk();
+                self.expire();
+            }));
+            if outcome.is_err() {
+                self.server.stats.add(Count::panics, 1);
+            }
+        }
+    }
+
+    fn handle(&mut self, message: Message) {
+        // An answer that nobody waits for belongs to a connection that has ended; there is nothing to do about it.
+        match message {
+            Message::Execute { batch, range, db, answer } => self.execute(batch, range, db, answer),
+            Message::Transact { mut transaction, answer } => {
+                let server = Arc::clone(&self.server);
+                crate::engine::transact(&mut self.owned(), &mut transaction, &server);
+                let _ = answer.send(transaction);
+            }
+            Message::Watch { batch, index, db, mut watching, answer } => {
+                let request = &batch.requests[index];
+                for key in &batch.keys[request.keys()] {
+                    let bytes = batch.spans[request.spans()][key.arg as usize].of(&batch.input);
+                    let mut owned = self.owned();
+                    let existed = owned.part(db, key.hash).watch(bytes, key.hash, batch.now, &watching.flag);
+                    watching.keys.push(Watched { db, hash: key.hash, key: bytes.into(), existed });
+                }
+                let _ = answer.send((batch, watching));
+            }
+        }
+    }
+
+    fn execute(
+        &mut self,
+        mut batch: Box<Batch>,
+        range: Range<usize>,
+        db: u16,
+        answer: oneshot::Sender<(Box<Batch>, usize)>,
+    ) {
+        let server = Arc::clone(&self.server);
+        let tally = Tally::default();
+        let mut at = range.start;
+        while at < range.end && batch.reply.len() < FLUSH {
+            let Batch { input, spans, requests, keys, reply, now, no_touch } = &mut *batch;
+            let request = &requests[at];
+            let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
+            if matches!(command.spec.run, Run::Walk(_)) {
+                let progress = Progress::start(reply.resp());
+                self.walking.push_back(Walking { batch, range: at..range.end, db, progress, answer });
+                return server.stats.add_tally(&tally);
+            }
+            let spans = &spans[request.spans()];
+            let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &server };
+            held::run(&mut self.owned(), command, &keys[request.keys()], &call, reply, &tally);
+            at += 1;
+        }
+        server.stats.add_tally(&tally);
+        let _ = answer.send((batch, at));
+    }
+
+    /// Runs one slice of the walk that has waited longest.
+    fn walk(&mut self) {
+        let Some(mut walking) = self.walking.pop_front() else { return };
+        let server = Arc::clone(&self.server);
+        let at = walking.range.start;
+        let Batch { input, spans, requests, reply, now, no_touch, .. } = &mut *walking.batch;
+        let Verdict::Run(command) = requests[at].verdict else { unreachable!("a walk can run") };
+        let Run::Walk(run) = command.spec.run else { unreachable!("only walks wait here") };
+        let spans = &spans[requests[at].spans()];
+        let call = Call { input, spans, command, now: *now, db: walking.db, no_touch: *no_touch, server: &server };
+        let mark = reply.mark();
+        match run(&mut self.owned(), &mut walking.progress, &call, reply) {
+            Ok(Step::More) => return self.walking.push_back(walking),
+            Ok(Step::Done) => {}
+            Err(error) => held::settle(Err(error), mark, reply),
+        }
+        self.execute(walking.batch, at + 1..walking.range.end, walking.db, walking.answer);
+    }
+
+    fn expire(&mut self) {
+        let server = Arc::clone(&self.server);
+        let agenda = &server.env.agenda;
+        // The clock is read only when something is waiting to expire.
+        let Some(next) = agenda.next_tick() else { return };
+        let now = now();
+        if next > now / TICK_MS {
+            return;
+        }
+        if let Some(id) = agenda.pop(now / TICK_MS) {
+            // What is left of this part comes up again at once: it is back on the agenda, due.
+            let mut owned = self.owned();
+            let mut part = owned.at(id);
+            part.expire(now, SLICE);
+            part.reschedule();
+        }
+    }
+
+    fn time_until_due(&self) -> Duration {
+        const IDLE: Duration = Duration::from_secs(1);
+        let Some(next) = self.server.env.agenda.next_tick() else { return IDLE };
+        IDLE.min(Duration::from_millis((next * TICK_MS).saturating_sub(now())))
+    }
+
+    fn owned(&mut self) -> Owned<'_> {
+        Owned { databases: &mut self.databases, parts: self.parts, env: &self.server.env }
+    }
+}
+
+impl Owned<'_> {
+    fn at(&mut self, id: PartId) -> Part<'_> {
+        let parts = self.parts;
+        let database = self.databases[usize::from(id.db)]
+            .get_or_insert_with(|| (0..parts).map(|_| (Raw::new(), Side::default())).collect());
+        let (table, side) = &mut database[id.index as usize];
+        Part { table, side, env: self.env, id }
+    }
+
+    /// The part where a hash belongs: the same bits that the sharded engine's map takes.
+    fn index(&self, hash: u64) -> usize {
+        (hash << 7 >> (64 - self.parts.trailing_zeros())) as usize
+    }
+}
+
+impl Tables for Owned<'_> {
+    fn table(&self, db: u16, hash: u64) -> &Raw {
+        static EMPTY: Raw = Raw::new();
+        match &self.databases[usize::from(db)] {
+            Some(database) => &database[self.index(hash)].0,
+            None => &EMPTY,
+        }
+    }
+}
+
+impl Parts for Owned<'_> {
+    fn part(&mut self, db: u16, hash: u64) -> Part<'_> {
+        let index = self.index(hash) as u32;
+        self.at(PartId { db, index })
+    }
+}
+
+impl Keyspace for Owned<'_> {
+    fn databases(&self) -> u16 {
+        self.databases.len() as u16
+    }
+
+    fn parts(&self) -> usize {
+        self.parts
+    }
+
+    fn is_used(&self, db: u16) -> bool {
+        self.databases[usize::from(db)].is_some()
+    }
+
+    fn read(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(&Raw, usize)) {
+        let part = self.at(PartId { db, index: part as u32 });
+        visit(part.table, part.side.volatile);
+    }
+
+    fn write(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(Part<'_>)) {
+        visit(self.at(PartId { db, index: part as u32 }));
+    }
+}

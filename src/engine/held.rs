@@ -1,0 +1,101 @@
+//! Running one data command while everything it can reach is held exclusively: what both engines share.
+
+use super::apply::apply;
+use crate::command::{
+    Call, Command, Effect, Effects, Entries, Key, Keyspace, Parts, Progress, Run, Slots, Step, lookup,
+};
+use crate::error::Error;
+use crate::reply::{Mark, Reply};
+use crate::server::Tally;
+use crate::store::{Part, Slot};
+
+/// Everything that a command may reach, held exclusively.
+pub trait Held: Parts + Keyspace {}
+impl<T: Parts + Keyspace> Held for T {}
+
+/// Runs a command that writes one key.
+#[inline]
+pub fn write(
+    run: fn(&mut Slot<'_>, &Call<'_>, &mut Reply) -> Result<Effect, Error>,
+    part: &mut Part<'_>,
+    key: Key,
+    call: &Call<'_>,
+    reply: &mut Reply,
+) {
+    let mark = reply.mark();
+    let mut slot = part.slot(call.arg(key.arg as usize), key.hash, call.now);
+    match run(&mut slot, call, reply) {
+        Ok(effect) => apply(&mut slot, effect),
+        Err(error) => {
+            reply.rewind(mark);
+            reply.fail(error);
+        }
+    }
+}
+
+/// Runs a command that writes several keys, which are all held.
+pub fn write_many(
+    run: fn(&mut Slots<'_>, &Call<'_>, &mut Reply) -> Result<Effects, Error>,
+    parts: &mut dyn Parts,
+    keys: &[Key],
+    call: &Call<'_>,
+    reply: &mut Reply,
+) {
+    let mark = reply.mark();
+    let mut slots = Slots::new(parts, keys, call);
+    match run(&mut slots, call, reply) {
+        Ok(effects) => {
+            for (i, effect) in effects {
+                slots.with(i, |slot| apply(slot, effect));
+            }
+        }
+        Err(error) => {
+            reply.rewind(mark);
+            reply.fail(error);
+        }
+    }
+}
+
+/// Writes the error reply of a command that failed after `mark`.
+pub fn settle(result: Result<(), Error>, mark: Mark, reply: &mut Reply) {
+    if let Err(error) = result {
+        reply.rewind(mark);
+        reply.fail(error);
+    }
+}
+
+/// Runs any data command to its end.
+pub fn run(
+    held: &mut dyn Held,
+    command: &'static Command,
+    keys: &[Key],
+    call: &Call<'_>,
+    reply: &mut Reply,
+    tally: &Tally,
+) {
+    let mark = reply.mark();
+    match command.spec.run {
+        Run::Read(run) => {
+            let key = keys[0];
+            let entry = lookup(held.table(call.db, key.hash), key, call, tally);
+            settle(run(entry, call, reply), mark, reply);
+        }
+        Run::Write(run) => write(run, &mut held.part(call.db, keys[0].hash), keys[0], call, reply),
+        Run::ReadMany(run) => settle(run(&Entries::new(held, keys, call, tally), call, reply), mark, reply),
+        Run::WriteMany(run) => write_many(run, held, keys, call, reply),
+        Run::Walk(run) => {
+            let mut progress = Progress::start(reply.resp());
+            loop {
+                match run(held, &mut progress, call, reply) {
+                    Ok(Step::More) => {}
+                    Ok(Step::Done) => break,
+                    Err(error) => break settle(Err(error), mark, reply),
+                }
+            }
+        }
+        Run::Whole(run) => settle(run(held, call, reply), mark, reply),
+        Run::Session(_) | Run::SessionOr(..) | Run::Control(_) | Run::Container(_) => {
+            unreachable!("the executor runs these itself")
+        }
+    }
+}

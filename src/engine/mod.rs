@@ -1,0 +1,136 @@
+//! Engines: who holds the data, and how a batch of requests reaches it.
+//!
+//! Everything but that is shared: commands, effects and expiry are the same code under both engines, so that both give
+//! the same bytes for the same requests.
+
+mod apply;
+pub mod channel;
+mod held;
+pub mod sharded;
+
+use std::future::Future;
+use std::ops::Range;
+
+use crate::command::{Call, Control, Run};
+use crate::parser::{Batch, Request, Verdict};
+use crate::server::{Server, Tally};
+use crate::session::Session;
+use crate::store::Entry;
+use crate::store::table::Table;
+use crate::store::watch::Flag;
+use crate::sync::Arc;
+
+/// Replies beyond this many bytes are sent before the batch goes on, so that a batch of large reads
+/// never piles them up.
+pub const FLUSH: usize = 1 << 20;
+
+/// The engine has stopped, or a command panicked: the connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
+/// A key that a client watches.
+#[derive(Debug)]
+pub struct Watched {
+    pub db: u16,
+    pub hash: u64,
+    pub key: Box<[u8]>,
+    /// It existed when the watch began; should it expire meanwhile, the transaction is off.
+    pub existed: bool,
+}
+
+/// The keys that a client watches, and the flag that their changes raise.
+#[derive(Debug, Default)]
+pub struct Watching {
+    pub flag: Arc<Flag>,
+    pub keys: Vec<Watched>,
+}
+
+/// A transaction on its way through an engine. The session comes along, because queued commands may ask for it.
+#[derive(Debug)]
+pub struct Transaction {
+    /// The queued requests; their replies follow what the batch's reply holds already.
+    pub batch: Box<Batch>,
+    pub session: Box<Session>,
+    pub watching: Watching,
+    /// Set when a watched key changed, and nothing was run.
+    pub is_aborted: bool,
+}
+
+/// A holder of data.
+///
+/// Batches and transactions are passed by value and come back with the replies, so that an engine may send them
+/// elsewhere.
+pub trait Engine: Send + Sync + 'static {
+    /// Runs the data commands `range` of a batch in order against database `db`.
+    ///
+    /// Returns the batch and the index of the first request that has not run: less than the range's end only when the
+    /// replies have reached [`FLUSH`] bytes.
+    fn execute(
+        &self,
+        batch: Box<Batch>,
+        range: Range<usize>,
+        db: u16,
+    ) -> impl Future<Output = Result<(Box<Batch>, usize), Gone>> + Send;
+
+    /// Runs a transaction: nothing that others do happens between its commands.
+    fn transact(&self, transaction: Box<Transaction>) -> impl Future<Output = Result<Box<Transaction>, Gone>> + Send;
+
+    /// Begins to watch the keys of request `index` in database `db`.
+    fn watch(
+        &self,
+        batch: Box<Batch>,
+        index: usize,
+        db: u16,
+        watching: Watching,
+    ) -> impl Future<Output = Result<(Box<Batch>, Watching), Gone>> + Send;
+
+    /// The name that the option `engine` gives it.
+    fn name(&self) -> &'static str;
+}
+
+/// Runs a transaction on parts that are held already. Shared by the engines.
+fn transact(held: &mut dyn held::Held, transaction: &mut Transaction, server: &Server) {
+    let Transaction { batch, session, watching, is_aborted } = transaction;
+    let tally = Tally::default();
+    *is_aborted = watching.flag.is_raised()
+        || !crate::sync::planted("watched-keys-not-locked")
+            && watching.keys.iter().any(|watched| {
+                // Expired but not yet removed: nobody has raised the flag.
+                let is_live = |entry: &Entry| !entry.is_expired(batch.now);
+                let table = held.table(watched.db, watched.hash);
+                let exists = table.find_key(watched.hash, &watched.key).is_some_and(|at| is_live(table.entry(at)));
+                watched.existed && !exists
+            });
+    if *is_aborted {
+        return batch.reply.nil_array();
+    }
+    let Batch { input, spans, requests, keys, reply, now, .. } = &mut **batch;
+    reply.array(requests.len());
+    for request in requests.iter() {
+        let Verdict::Run(command) = request.verdict else { unreachable!("only commands that can run are queued") };
+        let spans = &spans[request.spans()];
+        let call =
+            Call { input, spans, command, now: *now, db: session.db, no_touch: session.client.no_touch(), server };
+        reply.set_resp(session.resp);
+        match command.spec.run {
+            Run::Session(run) | Run::SessionOr(run, _) => {
+                let mark = reply.mark();
+                held::settle(run(session, &call, reply).map(|_| ()), mark, reply);
+            }
+            // Nothing to do inside of a transaction; the watch is over by now.
+            Run::Control(Control::Unwatch) => reply.ok(),
+            _ => held::run(held, command, &keys[request.keys()], &call, reply, &tally),
+        }
+    }
+    server.stats.add_tally(&tally);
+}
+
+/// The database that is selected after a queued request: SELECT changes it for those that follow.
+fn selected(batch: &Batch, request: &Request, db: u16, databases: u16) -> u16 {
+    let Verdict::Run(command) = request.verdict else { return db };
+    if command.spec.name != "select" {
+        return db;
+    }
+    let index = batch.arguments(request).nth(1).and_then(crate::number::parse_i64);
+    index.and_then(|index| u16::try_from(index).ok()).filter(|&index| index < databases).unwrap_or(db)
+}

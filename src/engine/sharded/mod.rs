@@ -1,0 +1,205 @@
+//! The sharded engine: every command runs inline on its connection's task, against one shared store, on every core.
+
+pub mod shards;
+mod sweeper;
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use self::shards::{Shards, Unheld};
+use super::{Engine, FLUSH, Gone, Transaction, Watched, Watching, held};
+use crate::command::{Call, Entries, Flags, Key, Progress, Run, Step, lookup};
+use crate::parser::{Batch, Request, Verdict};
+use crate::reply::Reply;
+use crate::server::{Server, Tally};
+use crate::store::PartId;
+use crate::sync::Arc;
+
+/// Requests that are prefetched together: enough to keep the memory busy, few enough that the first line is still in
+/// the cache when its turn comes.
+const WINDOW: usize = 32;
+
+/// The engine.
+pub struct Sharded {
+    server: Arc<Server>,
+    shards: Arc<Shards>,
+}
+
+impl Sharded {
+    /// Makes the key space. Expired keys stay until they are looked at, unless a sweeper is started.
+    pub fn new(server: Arc<Server>) -> Self {
+        let shards = Arc::new(Shards::new(server.config.databases() as u16, server.config.shards()));
+        Self { server, shards }
+    }
+
+    /// Starts the thread that removes expired keys when they are due.
+    pub fn start_sweeper(self) -> Self {
+        sweeper::start(Arc::clone(&self.server), Arc::clone(&self.shards));
+        self
+    }
+
+    /// Runs requests until one needs slices (a walk), or the replies are large; returns where it stopped.
+    fn run(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> usize {
+        let Batch { input, spans, requests, keys, reply, now, no_touch } = batch;
+        let tally = Tally::default();
+        let mut at = range.start;
+        'windows: while at < range.end {
+            let end = range.end.min(at + WINDOW);
+            let window = &requests[at..end];
+            let declared = window[0].keys().start..window[window.len() - 1].keys().end;
+            if declared.len() > 1 {
+                // A request of very many keys would push its own lines out of the cache again.
+                let declared = &keys[declared.start..declared.end.min(declared.start + 4 * WINDOW)];
+                self.shards.prefetch(db, declared.iter().map(|key| key.hash));
+            }
+            for request in window {
+                let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
+                if matches!(command.spec.run, Run::Walk(_)) {
+                    break 'windows;
+                }
+                let spans = &spans[request.spans()];
+                let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &self.server };
+                self.run_one(&call, &keys[request.keys()], reply, &tally);
+                at += 1;
+                if reply.len() >= FLUSH {
+                    break 'windows;
+                }
+            }
+        }
+        self.server.stats.add_tally(&tally);
+        at
+    }
+
+    #[inline]
+    fn run_one(&self, call: &Call<'_>, keys: &[Key], reply: &mut Reply, tally: &Tally) {
+        let env = &self.server.env;
+        match call.command.spec.run {
+            Run::Read(run) => {
+                let table = self.shards.read(self.shards.part_of(call.db, keys[0].hash));
+                let mark = reply.mark();
+                held::settle(run(lookup(&table, keys[0], call, tally), call, reply), mark, reply);
+            }
+            Run::Write(run) => {
+                let mut exclusive = self.shards.write(self.shards.part_of(call.db, keys[0].hash), env);
+                held::write(run, &mut exclusive.part(), keys[0], call, reply);
+            }
+            Run::ReadMany(run) => {
+                let tables = self.shards.read_all(self.parts_of(call.db, keys));
+                let mark = reply.mark();
+                held::settle(run(&Entries::new(&tables, keys, call, tally), call, reply), mark, reply);
+            }
+            Run::WriteMany(run) => {
+                let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
+                held::write_many(run, &mut parts, keys, call, reply);
+            }
+            Run::Whole(run) => {
+                let mut parts = self.shards.write_all(self.reach_of_whole(call), env);
+                let mark = reply.mark();
+                held::settle(run(&mut parts, call, reply), mark, reply);
+            }
+            Run::Walk(_) | Run::Session(_) | Run::SessionOr(..) | Run::Control(_) | Run::Container(_) => {
+                unreachable!("walks run in slices, the rest in the executor")
+            }
+        }
+    }
+
+    /// Runs a walk slice by slice; others run in between.
+    async fn walk(&self, batch: &mut Batch, at: usize, db: u16) {
+        let mut progress = Progress::start(batch.reply.resp());
+        loop {
+            {
+                let Batch { input, spans, requests, reply, now, no_touch, .. } = &mut *batch;
+                let Verdict::Run(command) = requests[at].verdict else { unreachable!("checked by the caller") };
+                let Run::Walk(run) = command.spec.run else { unreachable!("checked by the caller") };
+                let spans = &spans[requests[at].spans()];
+                let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &self.server };
+                let mark = reply.mark();
+                let mut keyspace = Unheld { shards: &self.shards, env: &self.server.env };
+                match run(&mut keyspace, &mut progress, &call, reply) {
+                    Ok(Step::More) => {}
+                    Ok(Step::Done) => return,
+                    Err(error) => return held::settle(Err(error), mark, reply),
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn parts_of(&self, db: u16, keys: &[Key]) -> SmallVec<[PartId; 16]> {
+        keys.iter().map(|key| self.shards.part_of(db, key.hash)).collect()
+    }
+
+    /// The parts that a command on the whole key space needs: its database, or all that are in use.
+    fn reach_of_whole(&self, call: &Call<'_>) -> SmallVec<[PartId; 16]> {
+        if call.command.flags.has(Flags::ALL_DATABASES) {
+            self.shards.all_parts((0..self.shards.databases()).filter(|&db| self.shards.is_used(db)))
+        } else {
+            self.shards.all_parts(std::iter::once(call.db))
+        }
+    }
+
+    /// Every part that a transaction can reach: its keys', the watched keys', or all where a command needs them.
+    fn reach(&self, transaction: &Transaction) -> SmallVec<[PartId; 16]> {
+        let batch = &transaction.batch;
+        let watched = transaction.watching.keys.iter();
+        let mut ids: SmallVec<[PartId; 16]> = if crate::sync::planted("watched-keys-not-locked") {
+            SmallVec::new()
+        } else {
+            watched.map(|watched| self.shards.part_of(watched.db, watched.hash)).collect()
+        };
+        let mut db = transaction.session.db;
+        for request in &batch.requests {
+            let Verdict::Run(command) = request.verdict else { continue };
+            db = super::selected(batch, request, db, self.shards.databases());
+            ids.extend(batch.keys[request.keys()].iter().map(|key| self.shards.part_of(db, key.hash)));
+            if matches!(command.spec.run, Run::Walk(_) | Run::Whole(_)) {
+                // All databases, since it is seldom and simple.
+                return self.shards.all_parts(0..self.shards.databases());
+            }
+        }
+        ids
+    }
+}
+
+impl Engine for Sharded {
+    async fn execute(&self, mut batch: Box<Batch>, range: Range<usize>, db: u16) -> Result<(Box<Batch>, usize), Gone> {
+        let mut at = range.start;
+        loop {
+            at = self.run(&mut batch, at..range.end, db);
+            if at >= range.end || batch.reply.len() >= FLUSH {
+                return Ok((batch, at));
+            }
+            self.walk(&mut batch, at, db).await;
+            at += 1;
+        }
+    }
+
+    async fn transact(&self, mut transaction: Box<Transaction>) -> Result<Box<Transaction>, Gone> {
+        let mut parts = self.shards.write_all(self.reach(&transaction), &self.server.env);
+        super::transact(&mut parts, &mut transaction, &self.server);
+        drop(parts);
+        Ok(transaction)
+    }
+
+    async fn watch(
+        &self,
+        batch: Box<Batch>,
+        index: usize,
+        db: u16,
+        mut watching: Watching,
+    ) -> Result<(Box<Batch>, Watching), Gone> {
+        let request: &Request = &batch.requests[index];
+        for key in &batch.keys[request.keys()] {
+            let bytes = batch.spans[request.spans()][key.arg as usize].of(&batch.input);
+            let mut exclusive = self.shards.write(self.shards.part_of(db, key.hash), &self.server.env);
+            let existed = exclusive.part().watch(bytes, key.hash, batch.now, &watching.flag);
+            watching.keys.push(Watched { db, hash: key.hash, key: bytes.into(), existed });
+        }
+        Ok((batch, watching))
+    }
+
+    fn name(&self) -> &'static str {
+        "sharded"
+    }
+}

@@ -1,0 +1,283 @@
+//! The sharded key space: tables behind locks, and the one order in which several locks are taken.
+//!
+//! Lock order: by [`PartId`], ascending (database, then shard). Whoever needs several parts names them all before it
+//! takes the first lock; nobody takes one while holding another in any other way. No lock is ever held across
+//! an `.await`: guards exist only inside synchronous functions.
+
+use smallvec::SmallVec;
+
+use crate::command::{Keyspace, Parts, Tables};
+use crate::store::table::{Geometry, Raw, Table, prefetch_buckets, prefetch_entry};
+use crate::store::{Env, Part, PartId, Side};
+use crate::sync::{AtomicPtr, AtomicUsize, Cell, CellMut, OnceLock, Ordering, ReadGuard, ShardMap, WriteGuard};
+
+/// What lies beside a shard's table, in a cache line of its own.
+#[repr(align(64))]
+struct Beside {
+    /// Where the table is, for prefetching without the lock. Written under the shard's exclusive lock.
+    control: AtomicPtr<u8>,
+    mask: AtomicUsize,
+    /// Guarded by the shard's exclusive lock.
+    side: Cell<Side>,
+}
+
+impl Default for Beside {
+    fn default() -> Self {
+        Self {
+            control: AtomicPtr::new(std::ptr::null_mut()),
+            mask: AtomicUsize::new(0),
+            side: Cell::new(Side::default()),
+        }
+    }
+}
+
+/// One database.
+struct Database {
+    map: ShardMap,
+    beside: Box<[Beside]>,
+}
+
+impl Database {
+    fn new(shards: usize) -> Self {
+        Self { map: ShardMap::new(shards), beside: (0..shards).map(|_| Beside::default()).collect() }
+    }
+}
+
+/// All databases.
+pub struct Shards {
+    databases: Box<[OnceLock<Database>]>,
+    shards: usize,
+}
+
+/// One part, locked exclusively.
+pub struct Exclusive<'a> {
+    // Before `beside` in the order of dropping is `drop` below, which still holds the lock.
+    side: CellMut<'a, Side>,
+    guard: WriteGuard<'a>,
+    beside: &'a Beside,
+    env: &'a Env,
+    id: PartId,
+}
+
+impl Exclusive<'_> {
+    #[inline]
+    pub fn part(&mut self) -> Part<'_> {
+        Part { table: &mut self.guard, side: &mut self.side, env: self.env, id: self.id }
+    }
+}
+
+impl Drop for Exclusive<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let (control, mask) = self.guard.geometry();
+        // Relaxed: a stale address makes a useless prefetch, nothing else.
+        if self.beside.control.load(Ordering::Relaxed).cast_const() != control {
+            self.beside.control.store(control.cast_mut(), Ordering::Relaxed);
+            self.beside.mask.store(mask, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Shards {
+    /// * `databases`: how many can be selected; each is made when it is first used.
+    /// * `shards`: parts of each, a power of two.
+    pub fn new(databases: u16, shards: usize) -> Self {
+        Self { databases: (0..databases).map(|_| OnceLock::new()).collect(), shards }
+    }
+
+    pub fn databases(&self) -> u16 {
+        self.databases.len() as u16
+    }
+
+    /// Number of parts of each database.
+    pub fn parts(&self) -> usize {
+        self.shards
+    }
+
+    pub fn is_used(&self, db: u16) -> bool {
+        self.databases[usize::from(db)].get().is_some()
+    }
+
+    /// The part where a hash belongs.
+    #[inline]
+    pub fn part_of(&self, db: u16, hash: u64) -> PartId {
+        PartId { db, index: self.database(db).map.index_of(hash) as u32 }
+    }
+
+    #[inline]
+    pub fn read(&self, id: PartId) -> ReadGuard<'_> {
+        self.database(id.db).map.read(id.index as usize)
+    }
+
+    #[inline]
+    pub fn write<'a>(&'a self, id: PartId, env: &'a Env) -> Exclusive<'a> {
+        let database = self.database(id.db);
+        let guard = database.map.write(id.index as usize);
+        let beside = &database.beside[id.index as usize];
+        // SAFETY: the shard's exclusive lock is held, and `Exclusive` holds it for as long as the access.
+        #[allow(unsafe_code)]
+        let side = unsafe { beside.side.get_mut() };
+        Exclusive { side, guard, beside, env, id }
+    }
+
+    /// Locks several parts shared, in the one order.
+    pub fn read_all<'a>(&'a self, mut ids: SmallVec<[PartId; 16]>) -> HeldShared<'a> {
+        in_lock_order(&mut ids);
+        let guards = ids.iter().map(|&id| self.read(id)).collect();
+        HeldShared { shards: self, ids, guards }
+    }
+
+    /// Locks several parts exclusively, in the one order.
+    pub fn write_all<'a>(&'a self, mut ids: SmallVec<[PartId; 16]>, env: &'a Env) -> HeldExclusive<'a> {
+        in_lock_order(&mut ids);
+        let parts = ids.iter().map(|&id| self.write(id, env)).collect();
+        HeldExclusive { shards: self, ids, parts }
+    }
+
+    /// Every part of these databases.
+    pub fn all_parts(&self, databases: impl Iterator<Item = u16>) -> SmallVec<[PartId; 16]> {
+        databases.flat_map(|db| (0..self.shards as u32).map(move |index| PartId { db, index })).collect()
+    }
+
+    /// Asks for the cache lines that the search for these hashes will touch.
+    ///
+    /// Two passes, so that the memory works on all keys at once: first the buckets, found without the lock from where
+    /// the table was last seen; then, under a shared lock that is not waited for, the entries.
+    #[inline]
+    pub fn prefetch(&self, db: u16, hashes: impl Iterator<Item = u64> + Clone) {
+        let database = self.database(db);
+        for hash in hashes.clone() {
+            let beside = &database.beside[database.map.index_of(hash)];
+            let geometry: Geometry = (beside.control.load(Ordering::Relaxed), beside.mask.load(Ordering::Relaxed));
+            prefetch_buckets(geometry, hash);
+        }
+        for hash in hashes {
+            if let Some(table) = database.map.try_read(database.map.index_of(hash)) {
+                prefetch_entry(&table, hash);
+            }
+        }
+    }
+
+    #[inline]
+    fn database(&self, db: u16) -> &Database {
+        self.databases[usize::from(db)].get_or_init(|| Database::new(self.shards))
+    }
+}
+
+/// Sorts and deduplicates: the order in which every set of locks is taken.
+fn in_lock_order(ids: &mut SmallVec<[PartId; 16]>) {
+    if crate::sync::planted("unordered-locks") {
+        // As named by the client, each once.
+        let mut seen = SmallVec::<[PartId; 16]>::new();
+        ids.retain(|id| {
+            !seen.contains(id) && {
+                seen.push(*id);
+                true
+            }
+        });
+        return;
+    }
+    ids.sort_unstable();
+    ids.dedup();
+}
+
+/// Where a part is among those that are held.
+fn place(ids: &[PartId], id: PartId) -> Option<usize> {
+    // Most commands name a few keys; only those on the whole key space hold many parts.
+    if ids.len() <= 8 { ids.iter().position(|&held| held == id) } else { ids.binary_search(&id).ok() }
+}
+
+/// Several parts, locked shared.
+pub struct HeldShared<'a> {
+    shards: &'a Shards,
+    ids: SmallVec<[PartId; 16]>,
+    guards: SmallVec<[ReadGuard<'a>; 16]>,
+}
+
+impl Tables for HeldShared<'_> {
+    fn table(&self, db: u16, hash: u64) -> &Raw {
+        &self.guards[place(&self.ids, self.shards.part_of(db, hash)).expect("the key was declared")]
+    }
+}
+
+/// Several parts, locked exclusively.
+pub struct HeldExclusive<'a> {
+    shards: &'a Shards,
+    ids: SmallVec<[PartId; 16]>,
+    parts: SmallVec<[Exclusive<'a>; 8]>,
+}
+
+impl HeldExclusive<'_> {
+    fn index(&self, id: PartId) -> usize {
+        place(&self.ids, id).expect("the key was declared")
+    }
+}
+
+impl Tables for HeldExclusive<'_> {
+    fn table(&self, db: u16, hash: u64) -> &Raw {
+        &self.parts[self.index(self.shards.part_of(db, hash))].guard
+    }
+}
+
+impl Parts for HeldExclusive<'_> {
+    fn part(&mut self, db: u16, hash: u64) -> Part<'_> {
+        let at = self.index(self.shards.part_of(db, hash));
+        self.parts[at].part()
+    }
+}
+
+impl Keyspace for HeldExclusive<'_> {
+    fn databases(&self) -> u16 {
+        self.shards.databases()
+    }
+
+    fn parts(&self) -> usize {
+        self.shards.parts()
+    }
+
+    fn is_used(&self, db: u16) -> bool {
+        // A database that came into use after the locks were taken is none of this command's business.
+        place(&self.ids, PartId { db, index: 0 }).is_some()
+    }
+
+    fn read(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(&Raw, usize)) {
+        let at = self.index(PartId { db, index: part as u32 });
+        visit(&self.parts[at].guard, self.parts[at].side.volatile);
+    }
+
+    fn write(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(Part<'_>)) {
+        let at = self.index(PartId { db, index: part as u32 });
+        visit(self.parts[at].part());
+    }
+}
+
+/// The key space without any lock held: each visit locks one part.
+pub struct Unheld<'a> {
+    pub shards: &'a Shards,
+    pub env: &'a Env,
+}
+
+impl Keyspace for Unheld<'_> {
+    fn databases(&self) -> u16 {
+        self.shards.databases()
+    }
+
+    fn parts(&self) -> usize {
+        self.shards.parts()
+    }
+
+    fn is_used(&self, db: u16) -> bool {
+        self.shards.is_used(db)
+    }
+
+    fn read(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(&Raw, usize)) {
+        // The count of volatile keys is guarded by the exclusive lock; a walk is no hot path.
+        let mut exclusive = self.shards.write(PartId { db, index: part as u32 }, self.env);
+        let part = exclusive.part();
+        visit(part.table, part.side.volatile);
+    }
+
+    fn write(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(Part<'_>)) {
+        visit(self.shards.write(PartId { db, index: part as u32 }, self.env).part());
+    }
+}

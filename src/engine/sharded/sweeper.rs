@@ -1,0 +1,56 @@
+//! The thread that removes expired keys, part by part, when they are due.
+
+use std::time::Duration;
+
+use super::shards::Shards;
+use crate::server::{Server, now};
+use crate::store::wheel::TICK_MS;
+use crate::sync::Arc;
+
+/// Records looked at under one lock: some tens of microseconds.
+const SLICE: usize = 128;
+
+/// Starts the thread. It ends when the server stops.
+pub fn start(server: Arc<Server>, shards: Arc<Shards>) {
+    let server = Arc::downgrade(&server);
+    let shards = Arc::downgrade(&shards);
+    let thread = std::thread::Builder::new().name("kiba-expire".into()).spawn({
+        let server = server.clone();
+        move || {
+            // Whatever happens, look once a second: the clock may have been set forward.
+            while let (Some(server), Some(shards)) = (server.upgrade(), shards.upgrade()) {
+                let sleep = sweep(&server, &shards);
+                drop((server, shards));
+                std::thread::park_timeout(sleep);
+            }
+        }
+    });
+    let thread = thread.expect("a thread can be started");
+    if let Some(server) = server.upgrade() {
+        server.env.agenda.set_sweeper(thread.thread().clone());
+    }
+}
+
+/// Removes what is due; returns how long nothing will be.
+fn sweep(server: &Server, shards: &Shards) -> Duration {
+    const IDLE: Duration = Duration::from_secs(1);
+    loop {
+        let now = now();
+        while let Some(id) = server.env.agenda.pop(now / TICK_MS) {
+            loop {
+                let mut exclusive = shards.write(id, &server.env);
+                let more = exclusive.part().expire(now, SLICE);
+                if !more {
+                    exclusive.part().reschedule();
+                    break;
+                }
+            }
+        }
+        let until = now + IDLE.as_millis() as u64;
+        match server.env.agenda.sleep_until(until / TICK_MS) {
+            Some(next) if next <= now / TICK_MS => {}
+            Some(next) => return IDLE.min(Duration::from_millis(next * TICK_MS - now)),
+            None => return IDLE,
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Requests to replies: admits each request, runs what concerns the connection itself, and hands data
+//! commands to the engine, as many at a time as follow each other.
+
+use crate::command::{Call, Command, Control, Flags, Next, Run};
+use crate::engine::{Engine, FLUSH, Gone, Transaction, Watching};
+use crate::error::Error;
+use crate::parser::{Batch, Request, Verdict};
+use crate::server::{Count, PauseMode, Server};
+use crate::session::{Queue, Replies, Session};
+use crate::sync::{Arc, Ordering};
+
+/// Runs the batches of one connection.
+pub struct Executor<E> {
+    server: Arc<Server>,
+    engine: Arc<E>,
+    /// Absent only while a transaction has it.
+    session: Option<Box<Session>>,
+}
+
+/// Why [`Executor::run`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All requests have run.
+    Done,
+    /// The replies are to be sent before the rest runs.
+    Flush,
+    /// The replies are to be sent, then the connection ends.
+    Close,
+    /// The connection ends at once.
+    Drop,
+}
+
+/// What happens with a request.
+enum Admission {
+    /// The engine runs it.
+    Data,
+    Queue,
+    Session(fn(&mut Session, &Call<'_>, &mut crate::reply::Reply) -> Result<Next, Error>),
+    Control(Control),
+    /// It gets this error; a transaction that is being queued is broken by it.
+    Refuse(Error),
+    /// It cannot run at all.
+    Malformed,
+}
+
+impl<E: Engine> Executor<E> {
+    pub fn new(server: Arc<Server>, engine: Arc<E>, session: Session) -> Self {
+        Self { server, engine, session: Some(Box::new(session)) }
+    }
+
+    pub fn session(&self) -> &Session {
+        self.session.as_ref().expect("present between batches")
+    }
+
+    /// Runs the requests of a batch from number `at` on, which is moved to the first that has not run.
+    ///
+    /// # Errors
+    /// [`Gone`] when the engine cannot answer any more.
+    pub async fn run(&mut self, mut batch: Box<Batch>, at: &mut usize) -> Result<(Box<Batch>, Outcome), Gone> {
+        while *at < batch.requests.len() {
+            if batch.reply.len() >= FLUSH {
+                return Ok((batch, Outcome::Flush));
+            }
+            if self.server.pause.mode(batch.now).is_some() {
+                self.wait_out_pause(&batch, *at).await;
+            }
+            let session = self.session.as_mut().expect("present between requests");
+            let (replies, mark) = (session.replies, batch.reply.mark());
+            let request = batch.requests[*at];
+            batch.reply.set_resp(session.resp);
+            let outcome = match admit(&self.server, session, &request) {
+                Admission::Data => {
+                    let end = self.run_of_data(&batch, *at);
+                    let db = self.session().db;
+                    batch.no_touch = self.session().client.no_touch();
+                    (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
+                    Outcome::Done
+                }
+                Admission::Control(control) => {
+                    *at += 1;
+                    let outcome;
+                    (batch, outcome) = self.control(control, batch, *at - 1).await?;
+                    outcome
+                }
+                Admission::Session(run) => {
+                    *at += 1;
+                    run_session(run, session, &mut batch, &request, &self.server)
+                }
+                Admission::Queue => {
+                    *at += 1;
+                    self.queue(&mut batch, &request)
+                }
+                Admission::Refuse(error) => {
+                    *at += 1;
+                    break_queue(session);
+                    batch.reply.fail(error);
+                    Outcome::Done
+                }
+                Admission::Malformed => {
+                    *at += 1;
+                    break_queue(session);
+                    if is_malformed_exec(&request) {
+                        end_transaction(session);
+                        batch.reply.fail(Error::Other(
+                            "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command",
+                        ));
+                    } else {
+                        let Batch { input, spans, reply, .. } = &mut *batch;
+                        let arguments = spans[request.spans()].iter().map(|span| span.of(input));
+                        request.verdict.write_error(arguments, reply);
+                    }
+                    Outcome::Done
+                }
+            };
+            self.mute(replies, mark, &mut batch);
+            if outcome != Outcome::Done {
+                return Ok((batch, outcome));
+            }
+        }
+        Ok((batch, Outcome::Done))
+    }
+
+    /// How far the data commands that begin at `at` reach: none of them changes what may run.
+    fn run_of_data(&self, batch: &Batch, at: usize) -> usize {
+        let session = self.session();
+        if session.replies != Replies::On || self.server.pause.mode(batch.now).is_some() {
+            return at + 1;
+        }
+        let rest = &batch.requests[at + 1..];
+        let is_data = |request: &Request| matches!(admit(&self.server, session, request), Admission::Data);
+        at + 1 + rest.iter().take_while(|request| is_data(request)).count()
+    }
+
+    /// CLIENT REPLY: takes back what a muted command wrote.
+    fn mute(&mut self, before: Replies, mark: crate::reply::Mark, batch: &mut Batch) {
+        let session = self.session.as_mut().expect("present between requests");
+        match before {
+            Replies::Off if session.replies == Replies::Off => batch.reply.rewind(mark),
+            Replies::Skip => {
+                batch.reply.rewind(mark);
+                if session.replies == Replies::Skip {
+                    session.replies = Replies::On;
+                }
+            }
+            _ => {}
+        }
+        if session.replies == Replies::SkipNext {
+            session.replies = Replies::Skip;
+        }
+    }
+
+    /// CLIENT PAUSE: waits before a command that is paused.
+    async fn wait_out_pause(&self, batch: &Batch, at: usize) {
+        let Verdict::Run(command) = batch.requests[at].verdict else { return };
+        if command.flags.has(Flags::NEVER_PAUSED) {
+            return;
+        }
+        let is_queueing = self.session().queue.is_some();
+        let is_write = match command.spec.run {
+            Run::Control(Control::Exec) => self.session().queue.as_ref().is_some_and(|queue| {
+                let is_write = |it: &Request| matches!(it.verdict, Verdict::Run(it) if it.flags.has(Flags::WRITE));
+                queue.batch.requests.iter().any(is_write)
+            }),
+            _ => command.flags.has(Flags::WRITE) && !is_queueing,
+        };
+        if self.server.pause.mode(batch.now) == Some(PauseMode::All) || is_write {
+            self.server.pause.wait(is_write).await;
+        }
+    }
+
+    fn queue(&mut self, batch: &mut Batch, request: &Request) -> Outcome {
+        let session = self.session.as_mut().expect("present between requests");
+        let queue = session.queue.as_mut().expect("admitted to the queue only in a transaction");
+        queue.batch.push_copy(batch, request, &self.server.env.hasher);
+        session.client.queued.store(queue.batch.requests.len() as u32, Ordering::Relaxed);
+        batch.reply.simple("QUEUED");
+        if queue.batch.input.len() as u64 > self.server.config.client_query_buffer_limit() {
+            tracing::warn!(
+                client = session.client.id,
+                "closing a client whose transaction exceeds client-query-buffer-limit"
+            );
+            self.server.stats.add(Count::query_limit_disconnections, 1);
+            return Outcome::Drop;
+        }
+        Outcome::Done
+    }
+
+    async fn control(
+        &mut self,
+        control: Control,
+        mut batch: Box<Batch>,
+        at: usize,
+    ) -> Result<(Box<Batch>, Outcome), Gone> {
+        let session = self.session.as_mut().expect("present between requests");
+        match control {
+            Control::Multi if session.queue.is_some() => {
+                batch.reply.fail(Error::Other("ERR MULTI calls can not be nested"));
+            }
+            Control::Multi => {
+                session.queue = Some(Queue::default());
+                session.client.queued.store(0, Ordering::Relaxed);
+                batch.reply.ok();
+            }
+            Control::Exec => return self.exec(batch).await,
+            Control::Discard if session.queue.is_none() => {
+                batch.reply.fail(Error::Other("ERR DISCARD without MULTI"));
+            }
+            Control::Discard => {
+                end_transaction(session);
+                batch.reply.ok();
+            }
+            Control::Watch if session.queue.is_some() => {
+                batch.reply.fail(Error::Other("ERR WATCH inside MULTI is not allowed"));
+            }
+            Control::Watch => {
+                let (db, watching) = (session.db, std::mem::take(&mut session.watching));
+                let watching_now;
+                (batch, watching_now) = self.engine.watch(batch, at, db, watching).await?;
+                let session = self.session.as_mut().expect("present between requests");
+                session.client.watched.store(watching_now.keys.len() as u32, Ordering::Relaxed);
+                session.watching = watching_now;
+                batch.reply.ok();
+            }
+            Control::Unwatch => {
+                session.watching = Watching::default();
+                session.client.watched.store(0, Ordering::Relaxed);
+                batch.reply.ok();
+            }
+            Control::Reset => {
+                end_transaction(session);
+                session.reset(self.server.config.requirepass().is_empty());
+                batch.reply.set_resp(session.resp);
+                batch.reply.simple("RESET");
+            }
+            Control::Quit => {
+                batch.reply.ok();
+                return Ok((batch, Outcome::Close));
+            }
+            Control::Http => {
+                tracing::warn!(
+                    client = session.client.addr,
+                    "possible attack: POST or Host: was sent, as by an HTTP client made to talk to Kiba; closing it"
+                );
+                return Ok((batch, Outcome::Drop));
+            }
+        }
+        Ok((batch, Outcome::Done))
+    }
+
+    async fn exec(&mut self, mut batch: Box<Batch>) -> Result<(Box<Batch>, Outcome), Gone> {
+        let session = self.session.as_mut().expect("present between requests");
+        let Some(queue) = session.queue.take() else {
+            batch.reply.fail(Error::Other("ERR EXEC without MULTI"));
+            return Ok((batch, Outcome::Done));
+        };
+        let watching = std::mem::take(&mut session.watching);
+        end_transaction(session);
+        if queue.is_broken {
+            batch.reply.fail(Error::Other("EXECABORT Transaction discarded because of previous errors."));
+            return Ok((batch, Outcome::Done));
+        }
+        let mut queued = queue.batch;
+        queued.now = batch.now;
+        // The replies go where this batch's replies are.
+        std::mem::swap(&mut queued.reply, &mut batch.reply);
+        let session = self.session.take().expect("present between requests");
+        let transaction = Box::new(Transaction { batch: queued, session, watching, is_aborted: false });
+        let mut done = *self.engine.transact(transaction).await?;
+        std::mem::swap(&mut done.batch.reply, &mut batch.reply);
+        self.session = Some(done.session);
+        Ok((batch, Outcome::Done))
+    }
+}
+
+/// Decides what happens with a request. The order of the questions is Redis'.
+#[inline]
+fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
+    let Verdict::Run(command) = request.verdict else { return Admission::Malformed };
+    if session.must_log_in(server) && !command.flags.has(Flags::NO_AUTH) {
+        return Admission::Refuse(Error::Other("NOAUTH Authentication required."));
+    }
+    if command.flags.has(Flags::DENYOOM) && server.is_out_of_memory() {
+        return Admission::Refuse(Error::Other("OOM command not allowed when used memory > 'maxmemory'."));
+    }
+    if session.queue.is_some() {
+        if command.flags.has(Flags::NO_MULTI) {
+            return Admission::Refuse(Error::Other("ERR Command not allowed inside a transaction"));
+        }
+        if !is_immediate(command) {
+            return Admission::Queue;
+        }
+    }
+    match command.spec.run {
+        Run::Session(run) | Run::SessionOr(run, _) => Admission::Session(run),
+        Run::Control(control) => Admission::Control(control),
+        Run::Container(_) => Admission::Malformed,
+        _ => Admission::Data,
+    }
+}
+
+/// Whether a command runs at once inside of a transaction, instead of being queued.
+fn is_immediate(command: &Command) -> bool {
+    matches!(command.spec.run, Run::Control(control) if control != Control::Unwatch)
+}
+
+fn run_session(
+    run: fn(&mut Session, &Call<'_>, &mut crate::reply::Reply) -> Result<Next, Error>,
+    session: &mut Session,
+    batch: &mut Batch,
+    request: &Request,
+    server: &Server,
+) -> Outcome {
+    let Batch { input, spans, reply, now, .. } = batch;
+    let Verdict::Run(command) = request.verdict else { unreachable!("admitted") };
+    let spans = &spans[request.spans()];
+    let call = Call { input, spans, command, now: *now, db: session.db, no_touch: session.client.no_touch(), server };
+    let mark = reply.mark();
+    match run(session, &call, reply) {
+        Ok(Next::Continue) => Outcome::Done,
+        Ok(Next::Close) => Outcome::Close,
+        Err(error) => {
+            reply.rewind(mark);
+            reply.fail(error);
+            Outcome::Done
+        }
+    }
+}
+
+/// An error while queueing makes EXEC refuse.
+fn break_queue(session: &mut Session) {
+    if let Some(queue) = &mut session.queue {
+        queue.is_broken = true;
+    }
+}
+
+/// Whether it is an EXEC with arguments, which ends the transaction instead of only breaking it.
+fn is_malformed_exec(request: &Request) -> bool {
+    matches!(request.verdict, Verdict::WrongArity(it) if matches!(it.spec.run, Run::Control(Control::Exec)))
+}
+
+fn end_transaction(session: &mut Session) {
+    session.queue = None;
+    session.watching = Watching::default();
+    session.client.queued.store(u32::MAX, Ordering::Relaxed);
+    session.client.watched.store(0, Ordering::Relaxed);
+}

@@ -1,0 +1,315 @@
+//! One connection: reads what there is, runs it as a batch, and answers with one write.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::pool;
+use crate::config::Class;
+use crate::engine::Engine;
+use crate::executor::{Executor, Outcome};
+use crate::lexer::{Lexer, Limits, Protocol, Span};
+use crate::parser::Batch;
+use crate::reply::Reply;
+use crate::server::clients::Client;
+use crate::server::{Count, Server, now};
+use crate::session::Session;
+use crate::sync::{Arc, Ordering};
+
+/// Room for one read. Pipelines of 64 requests of 100 bytes are 6 KiB; bulk loaders fill whatever there is.
+const READ: usize = 32 * 1024;
+
+/// The unfinished request of a connection between two reads. Smaller than this, it is kept in a buffer of its size,
+/// so that many clients in the middle of a request cost little.
+const SMALL: usize = 4096;
+
+#[derive(Default)]
+struct Leftover {
+    input: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+/// Takes the client off the registry whatever ends the connection.
+struct Registration {
+    server: Arc<Server>,
+    client: Arc<Client>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.server.stats.add(Count::panics, 1);
+            tracing::error!(client = self.client.id, "a command panicked; its connection is closed");
+        }
+        self.server.clients.remove(self.client.id);
+    }
+}
+
+/// Serves a connection until it ends.
+pub async fn serve<S, E>(mut stream: S, server: Arc<Server>, engine: Arc<E>, client: Arc<Client>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    E: Engine,
+{
+    let registration = Registration { server: Arc::clone(&server), client: Arc::clone(&client) };
+    let session = Session::new(client, server.config.requirepass().is_empty());
+    let executor = Executor::new(Arc::clone(&server), engine, session);
+    let mut connection = Connection { executor, server, lexer: Lexer::default(), leftover: Leftover::default() };
+    if let Err(error) = connection.run(&mut stream, &registration.client).await {
+        tracing::debug!(client = registration.client.id, %error, "connection ended");
+    }
+    // Before the socket is shut down, so that whoever sees the end does not find the client registered.
+    drop(registration);
+    let _ = stream.shutdown().await;
+}
+
+struct Connection<E> {
+    executor: Executor<E>,
+    server: Arc<Server>,
+    lexer: Lexer,
+    leftover: Leftover,
+}
+
+impl<E: Engine> Connection<E> {
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, client: &Client) -> io::Result<()> {
+        while let Some(mut batch) = self.read(stream, client).await? {
+            batch.now = now();
+            client.last_active.store(client.connected.elapsed().as_millis() as u64, Ordering::Relaxed);
+            loop {
+                // A client that has not logged in is read request by request: AUTH lifts the limits of what follows.
+                let is_authenticated = !self.executor.session().must_log_in(&self.server);
+                let lexed = self.lex(&mut batch, is_authenticated);
+                let (returned, outcome) = self.execute(stream, batch).await?;
+                batch = returned;
+                if outcome == Outcome::Drop {
+                    return Ok(());
+                }
+                if let Err(error) = lexed {
+                    let mut text = Vec::new();
+                    error.write(&mut text);
+                    batch.reply.error(text);
+                    tracing::debug!(client = client.id, ?error, "protocol error");
+                }
+                let is_over = lexed.is_err() || outcome == Outcome::Close || client.is_killed();
+                if is_over || is_authenticated || !matches!(lexed, Ok(true)) {
+                    self.send(stream, &mut batch.reply).await?;
+                    if is_over {
+                        return Ok(());
+                    }
+                    break;
+                }
+                batch.requests.clear();
+                batch.keys.clear();
+            }
+            self.keep_leftover(batch)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what there is; `None` when the connection is to end.
+    async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S, client: &Client) -> io::Result<Option<Box<Batch>>> {
+        let reading = poll_fn(|cx| {
+            if client.is_killed() || self.server.is_stopping() {
+                return Poll::Ready(Ok(None));
+            }
+            let mut batch = pool::take();
+            if self.leftover.input.is_empty() {
+                batch.input.reserve(READ);
+            } else {
+                std::mem::swap(&mut batch.input, &mut self.leftover.input);
+                std::mem::swap(&mut batch.spans, &mut self.leftover.spans);
+                // Twice what has been received at most, however much was announced.
+                let missing = self.lexer.wanted().saturating_sub(batch.input.len());
+                batch.input.reserve(missing.clamp(READ, batch.input.len().max(READ)));
+            }
+            let before = batch.input.len();
+            let polled = pin!(stream.read_buf(&mut batch.input)).poll(cx);
+            match polled {
+                Poll::Pending => {
+                    // Whoever has news for this client wakes the task; look once more in case it just did.
+                    client.register(cx.waker());
+                    if before > 0 {
+                        // Give back the room that was reserved: many clients may wait here.
+                        batch.input.shrink_to(if before < SMALL { before } else { before * 2 });
+                        std::mem::swap(&mut batch.input, &mut self.leftover.input);
+                        std::mem::swap(&mut batch.spans, &mut self.leftover.spans);
+                    }
+                    pool::put(batch);
+                    if client.is_killed() || self.server.is_stopping() { Poll::Ready(Ok(None)) } else { Poll::Pending }
+                }
+                Poll::Ready(Ok(0)) => Poll::Ready(Ok(None)),
+                Poll::Ready(Ok(read)) => {
+                    client.input_bytes.fetch_add(read as u64, Ordering::Relaxed);
+                    self.server.stats.add(Count::input_bytes, read as u64);
+                    Poll::Ready(Ok(Some(batch)))
+                }
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            }
+        });
+        match self.server.config.timeout() {
+            0 => reading.await,
+            seconds => match tokio::time::timeout(Duration::from_secs(u64::from(seconds)), reading).await {
+                Ok(result) => result,
+                Err(_) => {
+                    tracing::debug!(client = client.id, "closing an idle client");
+                    Ok(None)
+                }
+            },
+        }
+    }
+
+    /// Finds the batch's requests: all complete ones, or one for a client that has not logged in. `true`: found one.
+    fn lex(&mut self, batch: &mut Batch, is_authenticated: bool) -> Result<bool, Protocol> {
+        let limits = if is_authenticated {
+            Limits::trusted(self.server.config.proto_max_bulk_len())
+        } else {
+            Limits::unauthenticated()
+        };
+        loop {
+            match self.lexer.next(&mut batch.input, &mut batch.spans, &limits)? {
+                None => return Ok(!batch.requests.is_empty()),
+                Some(spans) => batch.push(spans, &self.server.env.hasher),
+            }
+            if !is_authenticated {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Runs the batch's requests, sending replies in between when they grow large.
+    async fn execute<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        mut batch: Box<Batch>,
+    ) -> io::Result<(Box<Batch>, Outcome)> {
+        let Some(last) = batch.requests.last() else { return Ok((batch, Outcome::Done)) };
+        let client = &self.executor.session().client;
+        if let crate::parser::Verdict::Run(command) = last.verdict {
+            client.last_command.store(command.index, Ordering::Relaxed);
+        }
+        client.commands.fetch_add(batch.requests.len() as u64, Ordering::Relaxed);
+        self.server.stats.add(Count::commands, batch.requests.len() as u64);
+        let mut at = 0;
+        loop {
+            let (returned, outcome) = self.executor.run(batch, &mut at).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
+            batch = returned;
+            if outcome != Outcome::Flush {
+                return Ok((batch, outcome));
+            }
+            self.send(stream, &mut batch.reply).await?;
+        }
+    }
+
+    /// Sends the replies: one system call unless the peer is slow.
+    async fn send<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, reply: &mut Reply) -> io::Result<()> {
+        let len = reply.len();
+        if len == 0 {
+            return Ok(());
+        }
+        let client = &self.executor.session().client;
+        client.output_bytes.fetch_add(len as u64, Ordering::Relaxed);
+        self.server.stats.add(Count::output_bytes, len as u64);
+        let limit = self.server.config.output_limit(Class::Normal);
+        if limit.hard_bytes > 0 && len as u64 > limit.hard_bytes {
+            return Err(self.over_output_limit(len));
+        }
+        let mut sent = 0;
+        while sent < len {
+            let attempt = poll_fn(|cx| Poll::Ready(poll_send(stream, reply, sent, cx))).await;
+            sent += match attempt {
+                Poll::Ready(result) => result?,
+                // The peer does not keep up. It has the soft limit's time for each step forward.
+                Poll::Pending => {
+                    let sending = poll_fn(|cx| poll_send(stream, reply, sent, cx));
+                    match limit.soft_seconds {
+                        0 => sending.await?,
+                        seconds => match tokio::time::timeout(Duration::from_secs(seconds), sending).await {
+                            Ok(result) => result?,
+                            Err(_) => return Err(self.over_output_limit(len - sent)),
+                        },
+                    }
+                }
+            };
+        }
+        reply.clear(64 * 1024);
+        Ok(())
+    }
+
+    fn over_output_limit(&self, waiting: usize) -> io::Error {
+        let client = &self.executor.session().client;
+        tracing::warn!(
+            client = client.id,
+            addr = client.addr,
+            waiting,
+            "closing a client that does not read its replies"
+        );
+        self.server.stats.add(Count::output_limit_disconnections, 1);
+        io::ErrorKind::TimedOut.into()
+    }
+
+    /// Keeps the unfinished request, if there is one, and gives the batch back.
+    fn keep_leftover(&mut self, mut batch: Box<Batch>) -> io::Result<()> {
+        let consumed = self.lexer.keep_from(&batch.spans);
+        self.lexer.rebase(consumed, &mut batch.spans);
+        let rest = batch.input.len() - consumed;
+        let client = &self.executor.session().client;
+        client.query_bytes.store(rest as u64, Ordering::Relaxed);
+        if rest as u64 > self.server.config.client_query_buffer_limit() {
+            tracing::warn!(
+                client = client.id,
+                rest,
+                "closing a client whose request exceeds client-query-buffer-limit"
+            );
+            self.server.stats.add(Count::query_limit_disconnections, 1);
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        if rest == 0 {
+            self.leftover = Leftover::default();
+        } else if rest < SMALL {
+            self.leftover = Leftover { input: batch.input[consumed..].to_vec(), spans: batch.spans.clone() };
+        } else {
+            batch.input.drain(..consumed);
+            self.leftover =
+                Leftover { input: std::mem::take(&mut batch.input), spans: std::mem::take(&mut batch.spans) };
+        }
+        pool::put(batch);
+        Ok(())
+    }
+}
+
+/// Sends from byte `sent` of the reply on.
+fn poll_send<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    reply: &Reply,
+    sent: usize,
+    cx: &mut std::task::Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let polled = if let Some(bytes) = reply.as_single() {
+        Pin::new(stream).poll_write(cx, &bytes[sent..])
+    } else {
+        /// Parts of one vectored write: a batch of large reads alternates small and large ones.
+        const PARTS: usize = 64;
+        let mut slices: smallvec::SmallVec<[IoSlice<'_>; PARTS]> = smallvec::SmallVec::new();
+        let mut skip = sent;
+        for part in reply.parts() {
+            if skip >= part.len() {
+                skip -= part.len();
+                continue;
+            }
+            slices.push(IoSlice::new(&part[skip..]));
+            skip = 0;
+            if slices.len() == PARTS {
+                break;
+            }
+        }
+        Pin::new(stream).poll_write_vectored(cx, &slices)
+    };
+    match polled {
+        Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        other => other,
+    }
+}

@@ -1,0 +1,9 @@
+//! The network: listeners, connections and their buffers. It has never heard of lists and sets.
+
+mod connection;
+mod listener;
+mod pool;
+mod runtime;
+
+pub use listener::Listeners;
+pub use runtime::Runtimes;

@@ -1,0 +1,29 @@
+//! Batches between uses: an idle connection holds none.
+
+use std::cell::RefCell;
+
+use crate::parser::Batch;
+
+/// Batches that a thread keeps for its next requests. More are only needed while the channel engine has them.
+const KEPT: usize = 16;
+
+thread_local! {
+    // Boxed, because batches travel through engines by pointer.
+    #[allow(clippy::vec_box)]
+    static POOL: RefCell<Vec<Box<Batch>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty batch.
+pub fn take() -> Box<Batch> {
+    POOL.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+/// Gives a batch back.
+pub fn put(mut batch: Box<Batch>) {
+    batch.clear();
+    POOL.with_borrow_mut(|pool| {
+        if pool.len() < KEPT {
+            pool.push(batch);
+        }
+    });
+}

@@ -1,0 +1,156 @@
+//! Tokens to requests: finds each request's row, checks the number of arguments, and hashes the keys.
+
+use std::ops::Range;
+
+use crate::command::{self, Command, Key, Run};
+use crate::lexer::Span;
+use crate::reply::Reply;
+use crate::store::KeyHasher;
+
+/// One request of a batch, as ranges into the batch's arrays.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    pub verdict: Verdict,
+    spans: (u32, u32),
+    keys: (u32, u32),
+}
+
+/// What the parser made of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Verdict {
+    Run(&'static Command),
+    Unknown,
+    UnknownSubcommand(&'static Command),
+    WrongArity(&'static Command),
+}
+
+impl Request {
+    pub fn spans(&self) -> Range<usize> {
+        self.spans.0 as usize..self.spans.1 as usize
+    }
+
+    pub fn keys(&self) -> Range<usize> {
+        self.keys.0 as usize..self.keys.1 as usize
+    }
+}
+
+/// All complete requests of one read, with everything their execution needs: the unit at the engine's boundary.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub input: Vec<u8>,
+    pub spans: Vec<Span>,
+    pub requests: Vec<Request>,
+    pub keys: Vec<Key>,
+    pub reply: Reply,
+    /// Milliseconds since the Unix epoch when the batch was read.
+    pub now: u64,
+    /// Set by the executor before the engine runs data commands: their reads leave the access clocks alone.
+    pub no_touch: bool,
+}
+
+impl Batch {
+    /// Parses the request whose arguments are `spans`, and appends it.
+    pub fn push(&mut self, spans: Range<usize>, hasher: &KeyHasher) {
+        let arguments = &self.spans[spans.clone()];
+        let first_key = self.keys.len();
+        let verdict = resolve(&self.input, arguments);
+        if let Verdict::Run(command) = verdict {
+            let input = &self.input;
+            self.keys.extend(
+                command
+                    .spec
+                    .keys
+                    .of(arguments.len())
+                    .map(|arg| Key { arg: arg as u32, hash: hasher.hash(arguments[arg].of(input)) }),
+            );
+        }
+        self.requests.push(Request {
+            verdict,
+            spans: (spans.start as u32, spans.end as u32),
+            keys: (first_key as u32, self.keys.len() as u32),
+        });
+    }
+
+    /// Appends a copy of another batch's request, for a transaction's queue.
+    pub fn push_copy(&mut self, other: &Batch, request: &Request, hasher: &KeyHasher) {
+        let first = self.spans.len();
+        for span in &other.spans[request.spans()] {
+            let start = self.input.len() as u32;
+            self.input.extend_from_slice(span.of(&other.input));
+            self.spans.push(Span { start, len: span.len });
+        }
+        self.push(first..self.spans.len(), hasher);
+    }
+
+    /// Forgets requests and replies but keeps moderate buffers for the next batch.
+    pub fn clear(&mut self) {
+        /// What an idle connection's last batch may keep reserved, in bytes and in elements.
+        const KEEP: usize = 64 * 1024;
+        self.input.clear();
+        self.input.shrink_to(KEEP);
+        self.spans.clear();
+        self.spans.shrink_to(KEEP / 16);
+        self.requests.clear();
+        self.requests.shrink_to(KEEP / 64);
+        self.keys.clear();
+        self.keys.shrink_to(KEEP / 16);
+        self.reply.clear(KEEP);
+    }
+
+    /// The arguments of a request, for error texts.
+    pub fn arguments(&self, request: &Request) -> impl Iterator<Item = &[u8]> {
+        self.spans[request.spans()].iter().map(|span| span.of(&self.input))
+    }
+}
+
+#[inline]
+fn resolve(input: &[u8], arguments: &[Span]) -> Verdict {
+    let Some(mut command) = command::find(arguments[0].of(input)) else { return Verdict::Unknown };
+    if let Run::Container(_) | Run::SessionOr(..) = command.spec.run
+        && let Some(name) = arguments.get(1)
+    {
+        match command::subcommand(command, name.of(input)) {
+            Some(found) => command = found,
+            None => return Verdict::UnknownSubcommand(command),
+        }
+    }
+    // A container without its subcommand has one argument where its arity asks for two.
+    if command.spec.arity.allows(arguments.len()) { Verdict::Run(command) } else { Verdict::WrongArity(command) }
+}
+
+impl Verdict {
+    /// Writes the error for a request that cannot run. `arguments` includes the command's name.
+    pub fn write_error<'a>(self, mut arguments: impl Iterator<Item = &'a [u8]>, reply: &mut Reply) {
+        /// Redis shows at most this many bytes of the name and of each argument, and of all arguments together.
+        const SHOWN: usize = 128;
+        let clip = |bytes: &'a [u8]| &bytes[..bytes.len().min(SHOWN)];
+        let mut text = Vec::new();
+        match self {
+            Self::Run(_) => return,
+            Self::WrongArity(command) => return reply.fail(crate::error::Error::Arity(command.full_name)),
+            Self::UnknownSubcommand(container) => {
+                text.extend_from_slice(b"ERR unknown subcommand '");
+                text.extend_from_slice(clip(arguments.nth(1).unwrap_or_default()));
+                text.extend_from_slice(b"'. Try ");
+                text.extend(container.spec.name.bytes().map(|byte| byte.to_ascii_uppercase()));
+                text.extend_from_slice(b" HELP.");
+            }
+            Self::Unknown => {
+                text.extend_from_slice(b"ERR unknown command '");
+                text.extend_from_slice(clip(arguments.next().unwrap_or_default()));
+                text.extend_from_slice(b"', with args beginning with: ");
+                let start = text.len();
+                for argument in arguments {
+                    if text.len() - start >= SHOWN {
+                        break;
+                    }
+                    let room = SHOWN - (text.len() - start);
+                    text.push(b'\'');
+                    text.extend_from_slice(&argument[..argument.len().min(room)]);
+                    text.extend_from_slice(b"' ");
+                }
+            }
+        }
+        reply.error(text);
+    }
+}

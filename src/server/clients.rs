@@ -1,0 +1,185 @@
+//! The registry of connections: what CLIENT LIST shows and CLIENT KILL reaches.
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use atomic_waker::AtomicWaker;
+use dashmap::DashMap;
+
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// One connection as others see it. Its own connection writes, anybody reads, all without order between fields.
+#[derive(Debug)]
+pub struct Client {
+    pub id: u64,
+    /// The peer's address, or the socket's path and `:0`.
+    pub addr: String,
+    /// The address that the peer connected to.
+    pub laddr: String,
+    pub is_local: bool,
+    pub connected: Instant,
+    pub db: AtomicU32,
+    pub resp: AtomicU32,
+    /// Milliseconds after `connected` when the last request was read.
+    pub last_active: AtomicU64,
+    /// Commands queued by MULTI; `u32::MAX` outside of a transaction.
+    pub queued: AtomicU32,
+    pub watched: AtomicU32,
+    /// Bytes of unfinished requests.
+    pub query_bytes: AtomicU64,
+    pub input_bytes: AtomicU64,
+    pub output_bytes: AtomicU64,
+    pub commands: AtomicU64,
+    /// The last command's index; `u32::MAX` before the first.
+    pub last_command: AtomicU32,
+    pub no_evict: AtomicBool,
+    pub no_touch: AtomicBool,
+    texts: Mutex<Texts>,
+    is_killed: AtomicBool,
+    waker: AtomicWaker,
+}
+
+/// What changes seldom.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    pub name: String,
+    pub lib_name: String,
+    pub lib_ver: String,
+}
+
+impl Client {
+    /// Ends the connection as soon as it looks.
+    pub fn kill(&self) {
+        self.is_killed.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    pub fn is_killed(&self) -> bool {
+        self.is_killed.load(Ordering::Acquire)
+    }
+
+    /// Whether its reads leave the access clocks alone.
+    #[inline]
+    pub fn no_touch(&self) -> bool {
+        self.no_touch.load(Ordering::Relaxed)
+    }
+
+    /// Makes the connection's task look for news.
+    pub fn wake(&self) {
+        self.waker.wake();
+    }
+
+    /// The connection's task is about to wait: whoever has news wakes it.
+    pub fn register(&self, waker: &std::task::Waker) {
+        self.waker.register(waker);
+    }
+
+    pub fn texts(&self) -> Texts {
+        self.lock().clone()
+    }
+
+    pub fn set_name(&self, name: &str) {
+        name.clone_into(&mut self.lock().name);
+    }
+
+    pub fn set_library(&self, name: Option<&str>, version: Option<&str>) {
+        let mut texts = self.lock();
+        if let Some(name) = name {
+            name.clone_into(&mut texts.lib_name);
+        }
+        if let Some(version) = version {
+            version.clone_into(&mut texts.lib_ver);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Texts> {
+        // Texts are replaced whole, so a panic cannot leave them half written.
+        self.texts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// All connections, by id.
+#[derive(Debug, Default)]
+pub struct Clients {
+    by_id: DashMap<u64, Arc<Client>, ahash::RandomState>,
+    last_id: AtomicU64,
+    count: AtomicU64,
+    /// Wakes whoever waits for the last connection to end.
+    pub empty: tokio::sync::Notify,
+}
+
+impl Clients {
+    /// Adds a connection unless there are `max` already. Returns its registration, which removes it when dropped.
+    pub fn add(&self, addr: String, laddr: String, is_local: bool, max: u64) -> Option<Arc<Client>> {
+        let admitted =
+            self.count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| (count < max).then_some(count + 1));
+        admitted.ok()?;
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let client = Arc::new(Client {
+            id,
+            addr,
+            laddr,
+            is_local,
+            connected: Instant::now(),
+            db: AtomicU32::new(0),
+            resp: AtomicU32::new(2),
+            last_active: AtomicU64::new(0),
+            queued: AtomicU32::new(u32::MAX),
+            watched: AtomicU32::new(0),
+            query_bytes: AtomicU64::new(0),
+            input_bytes: AtomicU64::new(0),
+            output_bytes: AtomicU64::new(0),
+            commands: AtomicU64::new(0),
+            last_command: AtomicU32::new(u32::MAX),
+            no_evict: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            texts: Mutex::new(Texts::default()),
+            is_killed: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        });
+        self.by_id.insert(id, Arc::clone(&client));
+        Some(client)
+    }
+
+    pub fn remove(&self, id: u64) {
+        if self.by_id.remove(&id).is_some() && self.count.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.empty.notify_waiters();
+        }
+    }
+
+    pub fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.by_id.get(&id).map(|client| Arc::clone(&client))
+    }
+
+    /// All connections, oldest first.
+    pub fn list(&self) -> Vec<Arc<Client>> {
+        let mut clients: Vec<_> = self.by_id.iter().map(|client| Arc::clone(&client)).collect();
+        clients.sort_unstable_by_key(|client| client.id);
+        clients
+    }
+
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::SeqCst) as usize
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Waits until the last connection has ended.
+    pub async fn wait_until_empty(&self) {
+        loop {
+            let empty = self.empty.notified();
+            if self.is_empty() {
+                return;
+            }
+            empty.await;
+        }
+    }
+
+    pub fn wake_all(&self) {
+        for client in self.by_id.iter() {
+            client.wake();
+        }
+    }
+}

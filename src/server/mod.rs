@@ -1,0 +1,132 @@
+//! The server's shared state: configuration, clients, statistics, pause and shutdown. No data lives here.
+
+pub mod clients;
+pub mod open_files;
+mod pace;
+pub mod pause;
+mod stats;
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use clients::Clients;
+pub use pace::Pace;
+pub use pause::{Pause, PauseMode};
+pub use stats::{Count, Stats, Tally};
+
+use crate::config::Config;
+use crate::log::Log;
+use crate::store::{Env, KeyHasher, Limits};
+use crate::sync::{Arc, AtomicBool, Ordering};
+
+/// Shared by all connections and the engine.
+pub struct Server {
+    pub config: Arc<Config>,
+    pub clients: Clients,
+    pub stats: Stats,
+    /// Commands per second, for INFO.
+    pub pace: Pace,
+    pub pause: Pause,
+    pub env: Env,
+    /// Set when the server is to stop; every client is woken then.
+    stopping: AtomicBool,
+    pub stop: tokio::sync::Notify,
+    pub started: Instant,
+    pub started_at: u64,
+    /// 40 random hexadecimal digits that name this run.
+    pub run_id: String,
+    log: Option<Log>,
+}
+
+impl Server {
+    /// * `log`: to be told when `loglevel` changes; none in tests.
+    pub fn new(config: Arc<Config>, log: Option<Log>) -> Arc<Self> {
+        use crate::config::Hasher;
+        let hasher = match config.hasher() {
+            Hasher::Default => KeyHasher::seeded(),
+            Hasher::Fnv => KeyHasher::Fnv,
+            Hasher::SipHash => KeyHasher::sip(),
+        };
+        Arc::new(Self {
+            clients: Clients::default(),
+            stats: Stats::default(),
+            pace: Pace::default(),
+            pause: Pause::default(),
+            env: Env::new(hasher),
+            stopping: AtomicBool::new(false),
+            stop: tokio::sync::Notify::new(),
+            started: Instant::now(),
+            started_at: now(),
+            run_id: random_hex(40),
+            log,
+            config,
+        })
+    }
+
+    /// The thresholds of the compact encodings, as configured now.
+    pub fn limits(&self) -> Limits {
+        let config = &self.config;
+        Limits {
+            list_max_listpack_size: config.list_max_listpack_size(),
+            set_max_intset_entries: config.set_max_intset_entries(),
+            set_max_listpack_entries: config.set_max_listpack_entries(),
+            set_max_listpack_value: config.set_max_listpack_value(),
+            hash_max_listpack_entries: config.hash_max_listpack_entries(),
+            hash_max_listpack_value: config.hash_max_listpack_value(),
+            zset_max_listpack_entries: config.zset_max_listpack_entries(),
+            zset_max_listpack_value: config.zset_max_listpack_value(),
+        }
+    }
+
+    /// Whether more memory is in use than `maxmemory` allows.
+    #[inline]
+    pub fn is_out_of_memory(&self) -> bool {
+        let limit = self.config.maxmemory();
+        limit != 0 && crate::memory::used() > limit
+    }
+
+    /// Logs at the level that is configured now.
+    pub fn apply_log_level(&self) {
+        if let Some(log) = &self.log {
+            log.set_level(self.config.loglevel());
+        }
+    }
+
+    /// Asks everything to stop: no new connections, what was read is answered, then the process ends.
+    pub fn request_stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.stop.notify_waiters();
+        self.clients.wake_all();
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Waits until somebody asks for the end.
+    pub async fn stopped(&self) {
+        loop {
+            let stop = self.stop.notified();
+            if self.is_stopping() {
+                return;
+            }
+            stop.await;
+        }
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn now() -> u64 {
+    // A clock before 1970 reads as 1970: deadlines then lie in the future, which loses nothing.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+fn random_hex(digits: usize) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for i in 0..digits.div_ceil(16) {
+        // The hasher's keys are drawn from the operating system.
+        let _ = write!(text, "{:016x}", ahash::RandomState::new().hash_one(i));
+    }
+    text.truncate(digits);
+    text
+}

@@ -1,0 +1,108 @@
+//! Counters for INFO: striped over threads, added to once per batch.
+
+use std::cell::Cell;
+// Not the model checker's: counters are only reported, and nobody draws a conclusion from their order.
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crossbeam_utils::CachePadded;
+
+/// What one batch did; added to the [`Stats`] at its end.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub hits: Cell<u64>,
+    pub misses: Cell<u64>,
+}
+
+/// Enough stripes that two busy threads seldom share one.
+const STRIPES: usize = 64;
+
+macro_rules! stats {
+    ($($(#[doc = $doc:literal])+ $name:ident)+) => {
+        #[derive(Debug, Default)]
+        struct Stripe { $($name: AtomicU64),+ }
+
+        /// Totals since start or the last CONFIG RESETSTAT.
+        #[derive(Debug)]
+        pub struct Stats { stripes: Box<[CachePadded<Stripe>]> }
+
+        impl Stats {
+            $($(#[doc = $doc])+
+            pub fn $name(&self) -> u64 {
+                self.stripes.iter().map(|stripe| stripe.$name.load(Ordering::Relaxed)).sum()
+            })+
+
+            /// Sets every counter to zero.
+            pub fn reset(&self) {
+                for stripe in &self.stripes {
+                    $(stripe.$name.store(0, Ordering::Relaxed);)+
+                }
+            }
+        }
+
+        /// Names a counter.
+        #[allow(non_camel_case_types)]
+        #[derive(Clone, Copy, Debug)]
+        pub enum Count { $($name),+ }
+
+        impl Stats {
+            #[inline]
+            pub fn add(&self, counter: Count, amount: u64) {
+                let stripe = self.stripe();
+                let counter = match counter { $(Count::$name => &stripe.$name),+ };
+                counter.fetch_add(amount, Ordering::Relaxed);
+            }
+        }
+    };
+}
+
+stats! {
+    /// Commands processed.
+    commands
+    /// Connections accepted.
+    connections
+    /// Connections refused because there were too many.
+    rejected
+    /// Look-ups by reading commands that found their key.
+    hits
+    /// Look-ups by reading commands that did not.
+    misses
+    /// Bytes read from clients.
+    input_bytes
+    /// Bytes written to clients.
+    output_bytes
+    /// Error replies.
+    errors
+    /// Clients closed because they did not read their replies.
+    output_limit_disconnections
+    /// Clients closed because their request grew too large.
+    query_limit_disconnections
+    /// Commands that panicked, each of which ended its connection.
+    panics
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self { stripes: (0..STRIPES).map(|_| CachePadded::new(Stripe::default())).collect() }
+    }
+}
+
+impl Stats {
+    pub fn add_tally(&self, tally: &Tally) {
+        if tally.hits.get() > 0 {
+            self.add(Count::hits, tally.hits.get());
+        }
+        if tally.misses.get() > 0 {
+            self.add(Count::misses, tally.misses.get());
+        }
+    }
+
+    fn stripe(&self) -> &Stripe {
+        thread_local! {
+            static STRIPE: usize = {
+                static NEXT: AtomicUsize = AtomicUsize::new(0);
+                NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES
+            };
+        }
+        &self.stripes[STRIPE.with(|stripe| *stripe)]
+    }
+}

@@ -1,0 +1,332 @@
+//! Sets: a sorted array of integers or a pack inside the entry while small, a table beyond.
+//!
+//! Encodings and borders are Redis 7.4's: integers stay an `intset` up to `set-max-intset-entries`, and become
+//! a `hashtable` above; a first member that is no integer makes a `listpack` of it while it fits into
+//! `set-max-listpack-entries` and `-value`. A set never goes back to a smaller form.
+
+use super::intset::{self, Ints, canonical};
+use super::limits::{INLINE_BYTES_MAX, Limits};
+use super::members::{self, Members};
+use super::pack::{self, Pack, framed};
+use super::{Content, Entry, Kind, Object, Raw};
+
+/// Makes an empty set, as an intset; the first member decides what becomes of it.
+pub fn create(key: &[u8], clock: u32) -> Entry {
+    Entry::new(key, Content::Inline(Kind::IntSet, intset::EMPTY), None, clock)
+}
+
+/// Makes an empty set in the encoding that Redis chooses for `SADD key first ...` with `count` members.
+pub fn create_for(key: &[u8], clock: u32, first: &[u8], count: usize, limits: &Limits) -> Entry {
+    if count <= limits.set_max_intset_entries && canonical(first).is_some() {
+        create(key, clock)
+    } else if count <= limits.set_max_listpack_entries {
+        Entry::new(key, Content::Inline(Kind::SetPack, pack::EMPTY), None, clock)
+    } else {
+        Entry::new(key, Content::Boxed(Box::new(Object::Set(Members::new()))), None, clock)
+    }
+}
+
+/// A borrowed set.
+#[derive(Clone, Copy)]
+pub enum View<'a> {
+    Ints(Ints<'a>),
+    Packed(Pack<'a>),
+    Table(&'a Members),
+}
+
+impl<'a> View<'a> {
+    /// The set in `entry`; None when it holds something else.
+    pub fn of(entry: &'a Entry) -> Option<Self> {
+        match entry.raw() {
+            Raw::Inline(Kind::IntSet, bytes) => Some(Self::Ints(Ints::new(bytes))),
+            Raw::Inline(Kind::SetPack, bytes) => Some(Self::Packed(Pack::new(bytes))),
+            Raw::Boxed(Object::Set(table)) => Some(Self::Table(table)),
+            _ => None,
+        }
+    }
+
+    pub fn len(self) -> usize {
+        match self {
+            Self::Ints(ints) => ints.len(),
+            Self::Packed(pack) => pack.len(),
+            Self::Table(table) => table.len(),
+        }
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn contains(self, member: &[u8]) -> bool {
+        match self {
+            Self::Ints(ints) => canonical(member).is_some_and(|int| ints.contains(int)),
+            Self::Packed(pack) => pack.find(member, 1).is_some(),
+            Self::Table(table) => table.find(member).is_some(),
+        }
+    }
+
+    /// The members: ascending for integers, in order of insertion for a pack, in none for a table.
+    pub fn iter(self) -> Iter<'a> {
+        Iter(match self {
+            Self::Ints(ints) => Inner::Ints(ints.iter()),
+            Self::Packed(pack) => Inner::Pack(pack.iter()),
+            Self::Table(table) => Inner::Table(table.iter()),
+        })
+    }
+
+    /// One member, each with the same chance. `below(n)` gives a uniform number less than `n`.
+    pub fn random(self, mut below: impl FnMut(usize) -> usize) -> Option<Member<'a>> {
+        match self {
+            _ if self.is_empty() => None,
+            Self::Ints(ints) => ints.get(below(ints.len())).map(Member::from_int),
+            Self::Packed(pack) => pack.get(below(pack.len())).map(Member::Bytes),
+            Self::Table(table) => table.random(below).map(|entry| Member::Bytes(entry.key())),
+        }
+    }
+
+    /// Visits some of the members: all of a small set, at least `count` of a large one. Gives the cursor to
+    /// go on with, 0 at the end.
+    ///
+    /// Starting from 0, every member that is there from the first call to the last is visited. Cost:
+    /// O(visited). Any cursor is valid.
+    pub fn scan(self, cursor: u64, count: usize, mut visit: impl FnMut(Member<'a>)) -> u64 {
+        let Self::Table(table) = self else {
+            self.iter().for_each(visit);
+            return 0;
+        };
+        let (mut cursor, mut seen) = (cursor, 0);
+        loop {
+            cursor = table.scan(cursor, |entry| {
+                seen += 1;
+                visit(Member::Bytes(entry.key()));
+            });
+            if cursor == 0 || seen >= count {
+                return cursor;
+            }
+        }
+    }
+
+    /// What `OBJECT ENCODING` answers.
+    pub fn encoding(self) -> &'static str {
+        match self {
+            Self::Ints(_) => "intset",
+            Self::Packed(_) => "listpack",
+            Self::Table(_) => "hashtable",
+        }
+    }
+}
+
+/// A set that is being changed. An emptied one stays: the caller looks at [`Edit::len`] and removes the key.
+pub struct Edit<'a> {
+    entry: &'a mut Entry,
+    limits: &'a Limits,
+}
+
+impl<'a> Edit<'a> {
+    /// The set in `entry`; None when it holds something else.
+    pub fn of(entry: &'a mut Entry, limits: &'a Limits) -> Option<Self> {
+        View::of(entry)?;
+        Some(Self { entry, limits })
+    }
+
+    /// Announces that `count` members are about to be added: more than a small form holds make it large now.
+    pub fn expect(&mut self, count: usize) {
+        let grow = match self.view() {
+            View::Ints(_) => count > self.limits.set_max_intset_entries,
+            View::Packed(_) => count > self.limits.set_max_listpack_entries,
+            View::Table(_) => false,
+        };
+        if grow {
+            self.grow();
+        }
+    }
+
+    /// Adds `member`; false when it was there already.
+    pub fn add(&mut self, member: &[u8]) -> bool {
+        match self.view() {
+            View::Ints(ints) => match canonical(member) {
+                Some(int) if intset::size_after(ints, int) <= INLINE_BYTES_MAX => {
+                    let added = intset::insert(self.entry, int);
+                    if added && self.len() > self.limits.set_max_intset_entries {
+                        self.grow();
+                    }
+                    return added;
+                }
+                Some(_) => self.grow(),
+                None if self.packs(ints, member) => {
+                    self.pack_ints();
+                    pack::append(self.entry, &[member]);
+                    return true;
+                }
+                None => self.grow(),
+            },
+            View::Packed(pack) => {
+                if pack.find(member, 1).is_some() {
+                    return false;
+                }
+                if pack.len() < self.limits.set_max_listpack_entries
+                    && member.len() <= self.limits.set_max_listpack_value
+                    && pack.bytes().len() + framed(member.len()) <= INLINE_BYTES_MAX
+                {
+                    pack::append(self.entry, &[member]);
+                    return true;
+                }
+                self.grow();
+            }
+            View::Table(_) => {}
+        }
+        insert(self.table().expect("a large set"), member)
+    }
+
+    /// Removes `member`; false when it was not there.
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        match self.view() {
+            View::Ints(_) => canonical(member).is_some_and(|int| intset::remove(self.entry, int)),
+            View::Packed(pack) => {
+                let Some((at, size)) = pack.find(member, 1).map(|frame| (frame.at, frame.size())) else {
+                    return false;
+                };
+                pack::remove(self.entry, at, size, 1);
+                true
+            }
+            View::Table(_) => self.table().is_some_and(|table| table.remove(member).is_some()),
+        }
+    }
+
+    /// Hands a random member to `take` and removes it. None when the set is empty; see [`View::random`].
+    pub fn pop_random<R>(&mut self, mut below: impl FnMut(usize) -> usize, take: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        match self.view() {
+            view if view.is_empty() => None,
+            View::Ints(ints) => {
+                let int = ints.get(below(ints.len()))?;
+                intset::remove(self.entry, int);
+                Some(take(&Member::from_int(int)))
+            }
+            View::Packed(pack) => {
+                let frame = pack.frame(below(pack.len()))?;
+                let (at, size) = (frame.at, frame.size());
+                let taken = take(frame.data);
+                pack::remove(self.entry, at, size, 1);
+                Some(taken)
+            }
+            View::Table(_) => self.table()?.remove_random(below).map(|entry| take(entry.key())),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.view().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn view(&self) -> View<'_> {
+        View::of(self.entry).expect("a set")
+    }
+
+    fn table(&mut self) -> Option<&mut Members> {
+        match self.entry.object_mut() {
+            Some(Object::Set(table)) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// Whether the integers with `member` beside them may be a pack.
+    fn packs(&self, ints: Ints<'_>, member: &[u8]) -> bool {
+        let texts = [ints.min(), ints.max()].into_iter().flatten().map(|int| Member::from_int(int).len());
+        let longest = texts.max().unwrap_or(0).max(member.len());
+        ints.len() < self.limits.set_max_listpack_entries
+            && longest <= self.limits.set_max_listpack_value
+            && (ints.len() + 1).saturating_mul(framed(longest)) <= INLINE_BYTES_MAX
+    }
+
+    fn pack_ints(&mut self) {
+        let mut frames = pack::EMPTY.to_vec();
+        for member in self.view().iter() {
+            pack::append(&mut frames, &[&member]);
+        }
+        let deadline = self.entry.deadline();
+        self.entry.replace(Content::Inline(Kind::SetPack, &frames), deadline);
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let mut table = Members::new();
+        for member in self.view().iter() {
+            insert(&mut table, &member);
+        }
+        let deadline = self.entry.deadline();
+        self.entry.replace(Content::Boxed(Box::new(Object::Set(table))), deadline);
+    }
+}
+
+fn insert(table: &mut Members, member: &[u8]) -> bool {
+    table.upsert(member, |_| {}, || Entry::new(member, Content::Inline(Kind::Bytes, b""), None, 0))
+}
+
+/// A member's bytes; integers are printed into it.
+#[derive(Clone, Copy)]
+pub enum Member<'a> {
+    Bytes(&'a [u8]),
+    /// Text and its length; 20 bytes are the longest an `i64` prints to.
+    Text([u8; 20], u8),
+}
+
+impl Member<'_> {
+    fn from_int(int: i64) -> Self {
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(int).as_bytes();
+        let mut text = [0; 20];
+        text[..digits.len()].copy_from_slice(digits);
+        Self::Text(text, digits.len() as u8)
+    }
+}
+
+impl std::ops::Deref for Member<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Text(text, len) => &text[..usize::from(*len)],
+        }
+    }
+}
+
+/// The members of a set.
+#[derive(Clone)]
+pub struct Iter<'a>(Inner<'a>);
+
+#[derive(Clone)]
+enum Inner<'a> {
+    Ints(intset::Iter<'a>),
+    Pack(pack::Iter<'a>),
+    Table(members::Iter<'a>),
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Member<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Member<'a>> {
+        match &mut self.0 {
+            Inner::Ints(iter) => iter.next().map(Member::from_int),
+            Inner::Pack(iter) => iter.next().map(Member::Bytes),
+            Inner::Table(iter) => iter.next().map(|entry| Member::Bytes(entry.key())),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.0 {
+            Inner::Ints(iter) => iter.size_hint(),
+            Inner::Pack(iter) => iter.size_hint(),
+            Inner::Table(iter) => iter.size_hint(),
+        }
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+#[cfg(all(test, not(kiba_loom)))]
+mod tests;

@@ -1,0 +1,9 @@
+//! Hostile input and limits: exact errors, bounded memory, and a server that goes on answering the others.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod limits;
+mod memory;
+mod rows;
+mod states;

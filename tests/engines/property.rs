@@ -1,0 +1,310 @@
+//! Random commands of two clients: both engines answer as the plain model does.
+//!
+//! The two clients take turns, so that the order is known. A failure prints the shortest sequence that still fails;
+//! `PROPTEST_RNG_SEED` repeats a run, `PROPTEST_CASES` sets the number of sequences.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+
+use crate::model::Model;
+use crate::support::{Client, Peer, Server, Value};
+
+/// What a client does.
+#[derive(Clone, Debug)]
+enum Step {
+    Run(Vec<String>),
+    Multi,
+    Exec,
+    Discard,
+    Watch(Vec<String>),
+    Unwatch,
+    /// A command that cannot be queued.
+    Malformed,
+}
+
+/// The model of a client: its transaction and what it watches.
+#[derive(Default)]
+struct Session {
+    queue: Option<Vec<Vec<String>>>,
+    is_broken: bool,
+    /// Watched keys with their versions.
+    watched: Vec<(String, u64)>,
+}
+
+impl Session {
+    fn step(&mut self, step: &Step, model: &mut Model) -> Value {
+        let error = |text: &str| Value::Error(text.into());
+        let ok = || Value::Simple("OK".into());
+        match step {
+            Step::Run(words) => match &mut self.queue {
+                None => model.run(words),
+                Some(queue) => {
+                    queue.push(words.clone());
+                    Value::Simple("QUEUED".into())
+                }
+            },
+            Step::Malformed => {
+                self.is_broken = self.queue.is_some();
+                error("ERR wrong number of arguments for 'get' command")
+            }
+            Step::Multi if self.queue.is_some() => error("ERR MULTI calls can not be nested"),
+            Step::Multi => {
+                self.queue = Some(Vec::new());
+                ok()
+            }
+            Step::Watch(_) if self.queue.is_some() => error("ERR WATCH inside MULTI is not allowed"),
+            Step::Watch(keys) => {
+                self.watched.extend(keys.iter().map(|key| (key.clone(), model.version(key))));
+                ok()
+            }
+            Step::Unwatch => match &mut self.queue {
+                None => {
+                    self.watched.clear();
+                    ok()
+                }
+                Some(queue) => {
+                    queue.push(vec!["UNWATCH".into()]);
+                    Value::Simple("QUEUED".into())
+                }
+            },
+            Step::Discard if self.queue.is_none() => error("ERR DISCARD without MULTI"),
+            Step::Discard => {
+                *self = Self::default();
+                ok()
+            }
+            Step::Exec => {
+                let Self { queue, is_broken, watched } = std::mem::take(self);
+                let Some(queue) = queue else {
+                    // Nothing has ended: what is watched stays watched.
+                    self.watched = watched;
+                    return error("ERR EXEC without MULTI");
+                };
+                if is_broken {
+                    return error("EXECABORT Transaction discarded because of previous errors.");
+                }
+                if watched.iter().any(|(key, version)| model.version(key) != *version) {
+                    return Value::Nil;
+                }
+                Value::Array(
+                    queue.iter().map(|words| if words[0] == "UNWATCH" { ok() } else { model.run(words) }).collect(),
+                )
+            }
+        }
+    }
+}
+
+fn keys() -> impl Strategy<Value = String> {
+    // Few keys, so that commands meet.
+    select(&["a", "b", "c", "d"][..]).prop_map(str::to_owned)
+}
+
+fn values() -> impl Strategy<Value = String> {
+    const TEXTS: &[&str] = &[
+        "",
+        "x",
+        "y",
+        "0",
+        "7",
+        "-3",
+        "007",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "word with blanks",
+        "1.5",
+    ];
+    // Longer ones leave the compact encodings.
+    prop_oneof![8 => select(TEXTS).prop_map(str::to_owned), 1 => (60_usize..300).prop_map(|len| "z".repeat(len))]
+}
+
+fn amounts() -> impl Strategy<Value = String> {
+    select(&["1", "-1", "10", "9223372036854775807", "-9223372036854775808", "x", "+1", ""][..]).prop_map(str::to_owned)
+}
+
+fn indices() -> impl Strategy<Value = String> {
+    prop_oneof![(-6_i64..6).prop_map(|index| index.to_string()), Just("x".to_owned())]
+}
+
+/// A command with a key, and what follows it.
+fn with(name: &'static str, rest: impl Strategy<Value = Vec<String>>) -> impl Strategy<Value = Vec<String>> {
+    (keys(), rest).prop_map(move |(key, rest)| [vec![name.to_owned(), key], rest].concat())
+}
+
+fn none() -> impl Strategy<Value = Vec<String>> {
+    Just(Vec::new())
+}
+
+fn words(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
+    select(texts).prop_map(|text| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect())
+}
+
+fn pairs() -> impl Strategy<Value = Vec<String>> {
+    vec((values(), values()), 1..4)
+        .prop_map(|pairs| pairs.into_iter().flat_map(|(field, value)| [field, value]).collect())
+}
+
+fn commands() -> impl Strategy<Value = Vec<String>> {
+    const SET_OPTIONS: &[&str] =
+        &["", "", "", "NX", "XX", "GET", "NX GET", "XX GET", "EX 1000", "KEEPTTL", "GET EX 5000", "XX KEEPTTL GET"];
+    let set = with("SET", (values(), words(SET_OPTIONS)).prop_map(|(value, options)| [vec![value], options].concat()));
+    let many = |name: &'static str| vec(keys(), 1..4).prop_map(move |keys| [vec![name.to_owned()], keys].concat());
+    let mset = vec((keys(), values()), 1..4).prop_map(|pairs| {
+        let pairs = pairs.into_iter().flat_map(|(key, value)| [key, value]);
+        std::iter::once("MSET".to_owned()).chain(pairs).collect()
+    });
+    let one = |strategy: BoxedStrategy<String>| strategy.prop_map(|word| vec![word]);
+    let some = || vec(values(), 1..5);
+    let strings = prop_oneof![
+        6 => set,
+        3 => with("GET", none()),
+        2 => with("INCR", none()),
+        1 => with("DECR", none()),
+        1 => with("INCRBY", one(amounts().boxed())),
+        1 => with("DECRBY", one(amounts().boxed())),
+        2 => many("MGET"),
+        2 => mset,
+    ];
+    let spaces = prop_oneof![
+        3 => many("DEL"),
+        1 => many("UNLINK"),
+        2 => many("EXISTS"),
+        2 => with("TYPE", none()),
+        2 => with("EXPIRE", words(&["1000", "5000", "0", "-1", "x"])),
+        1 => with("PEXPIRE", words(&["3000000", "-1"])),
+        1 => with("EXPIREAT", words(&["1", "-1"])),
+        3 => with("TTL", none()),
+        1 => with("PERSIST", none()),
+        3 => with("RENAME", one(keys().boxed())),
+        1 => Just(vec!["DBSIZE".to_owned()]),
+        1 => Just(vec!["KEYS".to_owned(), "*".to_owned()]),
+        1 => Just(vec!["FLUSHDB".to_owned()]),
+    ];
+    let counts = || words(&["", "", "0", "1", "2", "100", "-1", "x"]);
+    let lists = prop_oneof![
+        3 => with("LPUSH", some()),
+        3 => with("RPUSH", some()),
+        2 => with("LPOP", counts()),
+        2 => with("RPOP", counts()),
+        1 => with("LLEN", none()),
+        2 => with("LRANGE", vec(indices(), 2)),
+    ];
+    let sets = prop_oneof![
+        3 => with("SADD", some()),
+        2 => with("SREM", some()),
+        1 => with("SISMEMBER", one(values().boxed())),
+        2 => with("SMEMBERS", none()),
+        1 => with("SCARD", none()),
+    ];
+    let hashes = prop_oneof![
+        3 => with("HSET", pairs()),
+        2 => with("HDEL", some()),
+        1 => with("HGET", one(values().boxed())),
+        2 => with("HGETALL", none()),
+    ];
+    prop_oneof![3 => strings, 3 => spaces, 2 => lists, 2 => sets, 2 => hashes]
+}
+
+fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
+    let step = prop_oneof![
+        24 => commands().prop_map(Step::Run),
+        2 => Just(Step::Multi),
+        2 => Just(Step::Exec),
+        1 => Just(Step::Discard),
+        2 => vec(keys(), 1..3).prop_map(Step::Watch),
+        1 => Just(Step::Unwatch),
+        1 => Just(Step::Malformed),
+    ];
+    vec((0_usize..2, step), 1..80)
+}
+
+fn send(client: &mut Client, step: &Step) -> Value {
+    match step {
+        Step::Run(words) => client.request(words),
+        Step::Multi => client.call("MULTI"),
+        Step::Exec => client.call("EXEC"),
+        Step::Discard => client.call("DISCARD"),
+        Step::Watch(keys) => client.request(&[vec!["WATCH".to_owned()], keys.clone()].concat()),
+        Step::Unwatch => client.call("UNWATCH"),
+        Step::Malformed => client.call("GET"),
+    }
+}
+
+/// Makes replies comparable: those without an order are sorted, and a TTL may have lost a second.
+fn normalize(words: Option<&[String]>, value: Value) -> Value {
+    match (words.map(|words| words[0].as_str()), value) {
+        (Some("SMEMBERS" | "KEYS"), Value::Array(mut items)) => {
+            items.sort();
+            Value::Array(items)
+        }
+        (Some("HGETALL"), Value::Array(items)) => {
+            let mut pairs: Vec<&[Value]> = items.chunks(2).collect();
+            pairs.sort();
+            Value::Array(pairs.concat())
+        }
+        (Some("TTL"), Value::Int(seconds @ 1..)) => Value::Int((seconds + 500) / 1000 * 1000),
+        (_, value) => value,
+    }
+}
+
+fn compare(servers: &[Server], steps: &[(usize, Step)]) -> Result<(), TestCaseError> {
+    let mut model = Model::default();
+    let mut sessions = [Session::default(), Session::default()];
+    let mut clients: Vec<[Client; 2]> = servers.iter().map(|server| [server.client(), server.client()]).collect();
+    for clients in &mut clients {
+        clients[0].check("FLUSHALL", "+OK\r\n");
+    }
+    for (number, (who, step)) in steps.iter().enumerate() {
+        // What EXEC runs, to compare each reply as its command's.
+        let queued = sessions[*who].queue.clone();
+        let words = match (step, &queued) {
+            (Step::Run(words), None) => Some(words.as_slice()),
+            _ => None,
+        };
+        let comparable = |value: Value| match (step, value) {
+            (Step::Exec, Value::Array(items)) => {
+                let queued = queued.clone().unwrap_or_default();
+                Value::Array(items.into_iter().zip(&queued).map(|(item, words)| normalize(Some(words), item)).collect())
+            }
+            (_, value) => normalize(words, value),
+        };
+        let expected = comparable(sessions[*who].step(step, &mut model));
+        for (server, clients) in servers.iter().zip(&mut clients) {
+            let found = comparable(send(&mut clients[*who], step));
+            prop_assert_eq!(&found, &expected, "{:?}, step {}: client {} {:?}", server.peer, number, who, step);
+        }
+    }
+    Ok(())
+}
+
+fn check(peers: &[Peer]) {
+    let servers: Vec<Server> = peers.iter().map(|peer| peer.start()).collect();
+    // `Config::default` reads the environment; without it the seed is drawn here, so that it can be printed.
+    let mut config = Config { failure_persistence: None, ..Config::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 300;
+    }
+    if config.rng_seed == RngSeed::Random {
+        let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos();
+        config.rng_seed = RngSeed::Fixed(seed as u64);
+    }
+    let seed = config.rng_seed;
+    eprintln!("seed: {seed:?}");
+    let outcome = TestRunner::new(config).run(&steps(), |steps| compare(&servers, &steps));
+    if let Err(error) = outcome {
+        panic!("{error}\nseed: {seed:?}");
+    }
+}
+
+#[test]
+fn random_commands_answer_as_the_model_does() {
+    check(&Peer::ENGINES);
+}
+
+/// What the model expects is what Redis does.
+#[test]
+fn the_model_answers_as_redis_does() {
+    if Peer::has_redis() {
+        check(&[Peer::Redis]);
+    }
+}

@@ -1,0 +1,18 @@
+//! Commands over the wire: a real server, a real socket, exact bytes. The modules mirror `src/command/`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod connection;
+mod dialect;
+mod hash;
+mod key;
+mod list;
+mod oracle;
+mod protocol;
+mod redis_crate;
+mod scan;
+mod set;
+mod string;
+mod transaction;
+mod watch;

@@ -1,0 +1,53 @@
+//! One scripted conversation with both engines and, where it is installed, redis-server: the same bytes from all.
+//!
+//! The script is `oracle.txt`: one request a line, as `support::client::words` reads it; `#` begins a comment.
+
+use crate::support::client::{encode, words};
+use crate::support::{Peer, Value};
+
+const SCRIPT: &str = include_str!("oracle.txt");
+
+/// The requests with their replies; in replies that have no order it is taken out.
+fn conversation(peer: Peer) -> Vec<(&'static str, Vec<u8>)> {
+    let server = peer.start();
+    let mut client = server.client();
+    let lines = SCRIPT.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let talk = |line: &'static str| {
+        client.send(encode(&words(line)));
+        let mut reply = client.read_raw();
+        let command = line.split(' ').next().expect("never empty").to_ascii_uppercase();
+        if matches!(command.as_str(), "SMEMBERS" | "KEYS")
+            && let Some((Value::Array(mut items), _)) = Value::parse(&reply)
+        {
+            items.sort();
+            reply = format!("{items:?}").into_bytes();
+        }
+        (line, reply)
+    };
+    lines.map(talk).collect()
+}
+
+fn compare(expected: &[(&str, Vec<u8>)], found: &[(&str, Vec<u8>)], who: &str) {
+    assert_eq!(expected.len(), found.len());
+    let differences: Vec<String> = expected
+        .iter()
+        .zip(found)
+        .filter(|(expected, found)| expected != found)
+        .map(|((request, expected), (_, found))| {
+            format!("{request}\n  expected {}\n  found    {}", expected.escape_ascii(), found.escape_ascii())
+        })
+        .collect();
+    assert!(differences.is_empty(), "{who} differs:\n{}", differences.join("\n"));
+}
+
+#[test]
+fn both_engines_say_the_same() {
+    compare(&conversation(Peer::Sharded), &conversation(Peer::Channel), "channel");
+}
+
+#[test]
+fn redis_says_the_same() {
+    if Peer::has_redis() {
+        compare(&conversation(Peer::Redis), &conversation(Peer::Sharded), "sharded");
+    }
+}
