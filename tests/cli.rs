@@ -2,6 +2,8 @@
 
 #[path = "cli/drop_in.rs"]
 mod drop_in;
+#[path = "cli/kiba.rs"]
+mod kiba;
 #[path = "cli/prompt.rs"]
 mod prompt;
 #[path = "cli/server.rs"]

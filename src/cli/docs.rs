@@ -77,6 +77,12 @@ impl Docs {
             }
             docs.insert(name.clone(), doc(&name, fields));
         }
+        // A server may know its commands and not document their arguments; ours stand in then.
+        if docs.values().all(|doc: &Doc| doc.syntax.is_empty()) {
+            for (name, own) in Docs::own().0 {
+                docs.entry(name).and_modify(|doc| doc.syntax = own.syntax);
+            }
+        }
         (!docs.is_empty()).then_some(Docs(docs))
     }
 

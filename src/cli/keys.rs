@@ -31,6 +31,8 @@ struct Kind {
     biggest: Option<(String, u64)>,
     total: u64,
     count: u64,
+    /// The user was told that sizes of this type are not to be had.
+    warned: bool,
 }
 
 impl Kind {
@@ -44,7 +46,7 @@ impl Kind {
             "stream" => (Some("XLEN"), "entries"),
             _ => (None, "?"),
         };
-        Kind { name: name.into(), command, unit, biggest: None, total: 0, count: 0 }
+        Kind { name: name.into(), command, unit, biggest: None, total: 0, count: 0, warned: false }
     }
 }
 
@@ -226,6 +228,12 @@ fn measured(
             return Err(format!("MEMORY USAGE returned an error: {}", String::from_utf8_lossy(text)));
         }
         // A type that changed in between gives an error, a key that vanished gives nil: both count as empty.
+        let kind = &mut kinds[at];
+        if let (Reply::Error(text), Some(command), false) = (&reply, kind.command, kind.warned) {
+            kind.warned = true;
+            let error = String::from_utf8_lossy(text);
+            eprintln!("Warning: {command} failed, the sizes of {}s count as 0: {error}", kind.name);
+        }
         let size = if reply.is_error() { 0 } else { reply.integer().unwrap_or(0).max(0) as u64 };
         sizes.push((repr(key), at, size));
     }

@@ -91,14 +91,23 @@ fn contents(
         "stream" => (b"XLEN", "entries", vec![b"XREVRANGE", key, b"+", b"-", b"COUNT", count.as_bytes()]),
         _ => return Ok(("a type of a module".into(), String::new())),
     };
-    let total = connection.call(&[size, key])?.integer().unwrap_or(0).max(0) as usize;
-    if head == 0 {
-        return Ok((format!("{total} {unit}"), String::new()));
+    let total = connection.call(&[size, key])?;
+    let total = if total.is_error() { None } else { total.integer().map(|total| total.max(0) as usize) };
+    let mut reply = connection.call(&look)?;
+    if reply.is_error() {
+        // A server without this scan has to give all of it.
+        let whole: &[u8] = match kind {
+            "set" => b"SMEMBERS",
+            "hash" => b"HGETALL",
+            _ => return Ok((format!("? {unit}"), format!("{}\n", reply.text()))),
+        };
+        reply = connection.call(&[whole, key])?;
     }
-    let reply = connection.call(&look)?;
     // The scans answer with a cursor in front; only the elements matter here.
     let reply = match (kind, reply) {
-        ("set" | "hash", Reply::Array(mut parts)) if parts.len() == 2 => parts.swap_remove(1),
+        ("set" | "hash", Reply::Array(mut parts)) if parts.len() == 2 && !parts[1].items().is_empty() => {
+            parts.swap_remove(1)
+        }
         (_, reply) => reply,
     };
     let args: Vec<Vec<u8>> = match kind {
@@ -106,9 +115,10 @@ fn contents(
         _ => look.iter().map(|word| word.to_vec()).collect(),
     };
     let mut rows = view::rows(&args, &reply).unwrap_or_else(|| list(&reply));
+    let total = total.unwrap_or(rows.rows.len());
     rows.rows.truncate(head);
     let more = total.saturating_sub(rows.rows.len());
-    let mut body = view::table(&rows, width());
+    let mut body = if head == 0 { String::new() } else { view::table(&rows, width()) };
     if more > 0 {
         let which = if kind == "stream" { "older" } else { "more" };
         body.push_str(&format!("... and {more} {which}\n"));
@@ -122,10 +132,14 @@ fn list(reply: &Reply) -> Rows {
 }
 
 fn string(connection: &mut Connection, key: &[u8], head: usize) -> Result<(String, String), crate::resp::Fault> {
-    let size = connection.call(&[b"STRLEN", key])?.integer().unwrap_or(0).max(0) as usize;
+    let size = connection.call(&[b"STRLEN", key])?;
     let end = (STRING_BYTES_MAX - 1).to_string();
-    let reply = connection.call(&[b"GETRANGE", key, b"0", end.as_bytes()])?;
+    let mut reply = connection.call(&[b"GETRANGE", key, b"0", end.as_bytes()])?;
+    if reply.is_error() {
+        reply = connection.call(&[b"GET", key])?;
+    }
     let bytes = reply.bytes().unwrap_or_default();
+    let size = if size.is_error() { bytes.len() } else { size.integer().unwrap_or(0).max(0) as usize };
     let looks_like_json = bytes.trim_ascii_start().starts_with(b"{") || bytes.trim_ascii_start().starts_with(b"[");
     let json =
         serde_json::from_slice::<serde_json::Value>(bytes).ok().filter(|_| looks_like_json && bytes.len() == size);

@@ -23,7 +23,7 @@ pub enum Value {
     Sorted(Vec<(Vec<u8>, Vec<u8>)>),
     /// Consumer groups are not part of it.
     Stream(Vec<Entry>),
-    /// A type of a module; only DUMP can move it.
+    /// A type of a module, or one whose commands the server refuses; only DUMP can move it.
     Foreign(String),
 }
 
@@ -38,18 +38,24 @@ impl Value {
             "none" => Value::Missing,
             "string" => match connection.call(&[b"GET", key])? {
                 Reply::Bulk(bytes) => Value::String(bytes),
+                Reply::Error(_) => Value::Foreign(kind),
                 _ => Value::Missing,
             },
-            "list" => Value::List(list(connection, key)?),
-            "set" => {
-                let mut members = scanned(connection, b"SSCAN", key)?;
-                members.sort();
-                members.dedup();
-                Value::Set(members)
+            "list" => list(connection, key)?.map_or(Value::Foreign(kind), Value::List),
+            "set" => match scanned(connection, b"SSCAN", b"SMEMBERS", key)? {
+                Some(mut members) => {
+                    members.sort();
+                    members.dedup();
+                    Value::Set(members)
+                }
+                None => Value::Foreign(kind),
+            },
+            "hash" => scanned(connection, b"HSCAN", b"HGETALL", key)?
+                .map_or(Value::Foreign(kind), |flat| Value::Hash(pairs(flat))),
+            "zset" => {
+                scanned(connection, b"ZSCAN", b"", key)?.map_or(Value::Foreign(kind), |flat| Value::Sorted(pairs(flat)))
             }
-            "hash" => Value::Hash(pairs(scanned(connection, b"HSCAN", key)?)),
-            "zset" => Value::Sorted(pairs(scanned(connection, b"ZSCAN", key)?)),
-            "stream" => Value::Stream(entries(connection, key)?),
+            "stream" => entries(connection, key)?.map_or(Value::Foreign(kind), Value::Stream),
             _ => Value::Foreign(kind),
         })
     }
@@ -103,48 +109,64 @@ impl Value {
     }
 }
 
-fn list(connection: &mut Connection, key: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
+/// The elements of a list; `None` when the server refuses.
+fn list(connection: &mut Connection, key: &[u8]) -> Result<Option<Vec<Vec<u8>>>, Fault> {
     let mut items = Vec::new();
     loop {
         let (from, to) = (items.len().to_string(), (items.len() + CHUNK - 1).to_string());
         let reply = connection.call(&[b"LRANGE", key, from.as_bytes(), to.as_bytes()])?;
+        if reply.is_error() {
+            return Ok(None);
+        }
         let part = byte_items(&reply);
         let last = part.len() < CHUNK;
         items.extend(part);
         if last {
-            return Ok(items);
+            return Ok(Some(items));
         }
     }
 }
 
-fn scanned(connection: &mut Connection, command: &[u8], key: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
+/// All that a scan gives, or `whole`, a command for all of it at once, where the server has no such scan.
+fn scanned(connection: &mut Connection, scan: &[u8], whole: &[u8], key: &[u8]) -> Result<Option<Vec<Vec<u8>>>, Fault> {
     let count = CHUNK.to_string();
     let mut cursor = b"0".to_vec();
     let mut items = Vec::new();
     loop {
-        let reply = connection.call(&[command, key, &cursor, b"COUNT", count.as_bytes()])?;
-        let [next, part] = reply.items() else { return Ok(items) };
+        let reply = connection.call(&[scan, key, &cursor, b"COUNT", count.as_bytes()])?;
+        let [next, part] = reply.items() else { break };
         items.extend(byte_items(part));
         cursor = next.text().into_bytes();
         if cursor == b"0" {
-            return Ok(items);
+            return Ok(Some(items));
         }
     }
+    if whole.is_empty() {
+        return Ok(None);
+    }
+    let reply = connection.call(&[whole, key])?;
+    Ok((!reply.is_error()).then(|| byte_items(&reply)))
 }
 
-fn entries(connection: &mut Connection, key: &[u8]) -> Result<Vec<Entry>, Fault> {
+/// The entries of a stream; `None` when the server refuses.
+fn entries(connection: &mut Connection, key: &[u8]) -> Result<Option<Vec<Entry>>, Fault> {
     let count = CHUNK.to_string();
     let mut from = b"-".to_vec();
-    let mut entries = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     loop {
         let reply = connection.call(&[b"XRANGE", key, &from, b"+", b"COUNT", count.as_bytes()])?;
+        if reply.is_error() {
+            return Ok(None);
+        }
         let before = entries.len();
         for entry in reply.items() {
             if let [id, fields] = entry.items() {
                 entries.push((id.bytes().unwrap_or_default().to_vec(), byte_items(fields)));
             }
         }
-        let Some((last, _)) = entries.last().filter(|_| entries.len() - before == CHUNK) else { return Ok(entries) };
+        let Some((last, _)) = entries.last().filter(|_| entries.len() - before == CHUNK) else {
+            return Ok(Some(entries));
+        };
         // The bracket makes the range exclusive.
         from = [b"(", last.as_slice()].concat();
     }
