@@ -3,6 +3,7 @@
 //! The walk: `args` reads the command line; `script` or `prompt` turn lines into commands; `session` sends them
 //! through `client`, which speaks `resp`; `format` turns replies into text. The other modules are one tool each.
 
+mod address;
 mod args;
 mod askpass;
 mod bench;
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
     match rest {
         Rest::Tool(tool) => run_tool(&tool, session.target()),
         Rest::Command(words) if words.is_empty() && cli.eval.is_none() => {
-            if io::stdin().is_terminal() {
+            if is_person() {
                 prompt::run(session)
             } else {
                 script::lines(&mut session)
@@ -166,6 +167,13 @@ fn style(cli: &Cli) -> Style {
         exit_code: cli.exit_code,
         timing: false,
     }
+}
+
+/// Whether there is a terminal to edit lines on. Otherwise they are read as they come: from a pipe, or typed on a
+/// terminal while the output goes elsewhere.
+fn is_person() -> bool {
+    let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    io::stdin().is_terminal() && io::stdout().is_terminal() && !dumb
 }
 
 fn uri_has_password(cli: &Cli) -> bool {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::args::parse_address;
+use crate::address::parse_address;
 use crate::client::{Connection, Target};
 use crate::resp::{Fault, Reply};
 use crate::scan::Scan;
