@@ -450,6 +450,7 @@ fn one_line(error: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Address;
 
     fn parsed(line: &str) -> Parsed {
         parse(line.split_whitespace().map(OsString::from).collect()).expect(line)
