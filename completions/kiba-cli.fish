@@ -52,7 +52,7 @@ complete -c kiba-cli -n "__fish_kiba_cli_needs_command" -l no-auth-warning -d 'N
 complete -c kiba-cli -n "__fish_kiba_cli_needs_command" -s x -d 'Read the last argument from standard input'
 complete -c kiba-cli -n "__fish_kiba_cli_needs_command" -l quoted-input -d 'Take the arguments as quoted strings, so that any byte can be written'
 complete -c kiba-cli -n "__fish_kiba_cli_needs_command" -s e -d 'Exit with an error code when the command fails'
-complete -c kiba-cli -n "__fish_kiba_cli_needs_command" -s c -d 'Accepted for redis-cli\'s sake; redirections of a cluster are shown, not followed'
+complete -c kiba-cli -n "__fish_kiba_cli_needs_command" -s c -d 'Follow the MOVED and ASK redirections of a cluster'
 complete -c kiba-cli -n "__fish_kiba_cli_needs_command" -l verbose -d 'Accepted for redis-cli\'s sake'
 complete -c kiba-cli -n "__fish_kiba_cli_needs_command" -l raw -d 'Raw replies; the default when standard output is no terminal'
 complete -c kiba-cli -n "__fish_kiba_cli_needs_command" -l no-raw -d 'Formatted replies even when standard output is no terminal'

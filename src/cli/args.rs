@@ -81,7 +81,7 @@ pub struct Cli {
     /// Send EVAL with the Lua script in this file; keys and arguments follow, separated by a comma.
     #[arg(long, value_name = "file")]
     pub eval: Option<PathBuf>,
-    /// Accepted for redis-cli's sake; redirections of a cluster are shown, not followed.
+    /// Follow the MOVED and ASK redirections of a cluster.
     #[arg(short = 'c', action = ArgAction::SetTrue)]
     pub cluster: bool,
     /// Accepted for redis-cli's sake.

@@ -65,6 +65,7 @@ fn main() -> ExitCode {
         None => {}
     }
     let mut session = Session::new(target, style);
+    session.cluster = cli.cluster;
     match rest {
         Rest::Tool(tool) => run_tool(&tool, session.target()),
         Rest::Command(words) if words.is_empty() && cli.eval.is_none() => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::{Connection, Target, open_reason};
+use crate::client::{Address, Connection, Target, open_reason};
 use crate::docs::Docs;
 use crate::format::{self, Delimiters, Form};
 use crate::resp::{Fault, Reply};
@@ -18,6 +18,9 @@ const INTERRUPT_POLL: Duration = Duration::from_millis(100);
 
 /// Replies that took at least this long are followed by their time, on a terminal's form; redis-cli's limit.
 const SLOW: Duration = Duration::from_millis(500);
+
+/// How many redirections are followed for one command; a cluster at rest needs one.
+const REDIRECTIONS_MAX: usize = 16;
 
 /// How replies are shown, and what becomes of errors.
 #[derive(Clone, Debug)]
@@ -63,6 +66,8 @@ pub struct Session {
     connection: Option<Connection>,
     db: i64,
     in_multi: bool,
+    /// `-c`: follow a cluster's redirections.
+    pub cluster: bool,
     docs: Option<Arc<Docs>>,
     /// The database that EXEC will leave us in, when a SELECT was queued.
     queued_db: Option<i64>,
@@ -92,6 +97,7 @@ impl Session {
             db,
             in_multi: false,
             queued_db: None,
+            cluster: false,
             docs: None,
             interrupted: None,
         }
@@ -310,9 +316,31 @@ impl Session {
         if let Some(stream) = stream.filter(|_| !self.in_multi) {
             return self.stream(args, stream, out);
         }
-        let reply = self.call(args, out)?;
+        let mut reply = self.call(args, out)?;
+        for _ in 0..REDIRECTIONS_MAX {
+            let Some(redirection) = redirection(&reply).filter(|_| self.cluster) else { break };
+            reply = self.redirected(args, &redirection, out)?;
+        }
         self.follow(args, &reply);
         self.show(args, &reply, out)
+    }
+
+    /// Goes where a cluster's node pointed to, and asks again there.
+    fn redirected(&mut self, args: &[Vec<u8>], to: &Redirection, out: Output<'_>) -> Result<Reply, Trouble> {
+        let host = match (&to.host, &self.target.address) {
+            // A node without a name of its own means the one that we talk to.
+            (None, Address::Tcp { host, .. }) => host.clone(),
+            (host, _) => host.clone().unwrap_or_else(|| "127.0.0.1".into()),
+        };
+        if self.interactive {
+            writeln!(out, "-> Redirected to slot [{}] located at {host}:{}", to.slot, to.port)?;
+        }
+        self.target.address = Address::Tcp { host, port: to.port };
+        self.connect().map_err(report)?;
+        if to.is_ask {
+            self.call(&[b"ASKING".to_vec()], out)?;
+        }
+        self.call(args, out)
     }
 
     fn show(&mut self, args: &[Vec<u8>], reply: &Reply, out: Output<'_>) -> Result<(), Trouble> {
@@ -454,6 +482,29 @@ impl Session {
     fn was_interrupted(&self) -> bool {
         self.interrupted.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
+}
+
+/// `MOVED slot host:port` or `ASK slot host:port`.
+struct Redirection {
+    slot: u16,
+    host: Option<String>,
+    port: u16,
+    is_ask: bool,
+}
+
+fn redirection(reply: &Reply) -> Option<Redirection> {
+    let Reply::Error(text) = reply else { return None };
+    let text = String::from_utf8_lossy(text);
+    let mut words = text.split(' ');
+    let is_ask = match words.next()? {
+        "MOVED" => false,
+        "ASK" => true,
+        _ => return None,
+    };
+    let slot = words.next()?.parse().ok()?;
+    let (host, port) = words.next()?.rsplit_once(':')?;
+    let host = Some(host.to_string()).filter(|host| !host.is_empty());
+    Some(Redirection { slot, host, port: port.parse().ok()?, is_ask })
 }
 
 /// Prints a line for the user and says that this was done.

@@ -253,3 +253,35 @@ fn a_script_survives_a_lost_connection() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(text, "OK\nOK\nRESET\n(error) NOAUTH Authentication required.\nOK\n(nil)\n");
 }
+
+#[test]
+fn redirections_of_a_cluster_are_followed_the_same() {
+    let (Some(a), Some(b)) = (Server::start_node(), Server::start_node()) else { return };
+    let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    a.redis_cli(&["cluster", "addslotsrange", "0", "8191"], "");
+    b.redis_cli(&["cluster", "addslotsrange", "8192", "16383"], "");
+    let port = text(&b.redis_cli(&["config", "get", "cluster-port"], ""));
+    let port = port.lines().nth(1).expect("a port").to_string();
+    let address = b.address();
+    let (host, own) = address.split_once(':').expect("host and port");
+    a.redis_cli(&["cluster", "meet", host, own, &port], "");
+    let ready = |server: &Server| text(&server.redis_cli(&["cluster", "info"], "")).contains("cluster_state:ok");
+    let mut tries = 0;
+    while !(ready(&a) && ready(&b)) {
+        tries += 1;
+        assert!(tries < 600, "the nodes did not find each other");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let script = "set foo 1\nset b 2\nget foo\nget b\n";
+    let address = a.address();
+    let own = address.split_once(':').expect("host and port").1;
+    for form in [&["--no-raw"][..], &[], &["--json"]] {
+        let args = [&["-c", "-p", own][..], form].concat();
+        let theirs = run("redis-cli", &args, script);
+        let ours = run(env!("CARGO_BIN_EXE_kiba-cli"), &args, script);
+        assert_eq!(shown(&theirs), shown(&ours), "{form:?}");
+        assert!(text(&ours).contains("-> Redirected to slot [12182]"), "{ours:?}");
+        let one = [&args[..], &["get", "foo"]].concat();
+        assert_eq!(shown(&run("redis-cli", &one, "")), shown(&run(env!("CARGO_BIN_EXE_kiba-cli"), &one, "")));
+    }
+}

@@ -28,6 +28,12 @@ impl Server {
         Server::launch(&[], unused_port().parse().expect("a port"))
     }
 
+    /// Starts a node of a cluster that does not know any other yet.
+    pub fn start_node() -> Option<Server> {
+        let bus = unused_port();
+        Server::launch(&["--cluster-enabled", "yes", "--cluster-port", &bus], unused_port().parse().expect("a port"))
+    }
+
     fn launch(options: &[&str], port: u16) -> Option<Server> {
         let installed = |program: &str| Command::new(program).arg("--version").output().is_ok();
         if !installed("redis-server") || !installed("redis-cli") {
