@@ -48,13 +48,17 @@ impl From<io::Error> for Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                f.write_str("Server closed the connection")
-            }
+            // Which of these one sees depends on the moment; they mean the same.
+            Fault::Io(error) if is_closed(error) => f.write_str("Server closed the connection"),
             Fault::Io(error) => f.write_str(&reason(error)),
             Fault::Malformed(why) => write!(f, "Protocol error, {why}"),
         }
     }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
 }
 
 /// An operating system's error without Rust's "(os error N)" behind it.
