@@ -210,6 +210,8 @@ impl<E: Engine> Connection<E> {
         if len == 0 {
             return Ok(());
         }
+            // A slow peer may have taken long, and times to live count from now.
+            batch.now = now();
         let client = &self.executor.session().client;
         client.output_bytes.fetch_add(len as u64, Ordering::Relaxed);
         self.server.stats.add(Count::output_bytes, len as u64);
@@ -224,7 +226,12 @@ impl<E: Engine> Connection<E> {
                 Poll::Ready(result) => result?,
                 // The peer does not keep up. It has the soft limit's time for each step forward.
                 Poll::Pending => {
-                    let sending = poll_fn(|cx| poll_send(stream, reply, sent, cx));
+                    let sending = poll_fn(|cx| match poll_send(stream, reply, sent, cx) {
+                        Poll::Pending if client.poll_killed(cx).is_ready() => {
+                            Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+                        }
+                        other => other,
+                    });
                     match limit.soft_seconds {
                         0 => sending.await?,
                         seconds => match tokio::time::timeout(Duration::from_secs(seconds), sending).await {
