@@ -17,7 +17,7 @@ use crate::parser::Batch;
 use crate::reply::Reply;
 use crate::server::clients::Client;
 use crate::server::{Count, Server, now};
-use crate::session::Session;
+use crate::session::{Replies, Session};
 use crate::sync::{Arc, Ordering};
 
 /// Room for one read. Pipelines of 64 requests of 100 bytes are 6 KiB; bulk loaders fill whatever there is.
@@ -88,10 +88,15 @@ impl<E: Engine> Connection<E> {
                 if outcome == Outcome::Drop {
                     return Ok(());
                 }
-                if let Err(error) = lexed {
-                    let mut text = Vec::new();
-                    error.write(&mut text);
-                    batch.reply.error(text);
+                // What follows a QUIT is not looked at, and a muted client hears nothing.
+                if let Err(error) = lexed
+                    && outcome == Outcome::Done
+                {
+                    if self.executor.session().replies == Replies::On {
+                        let mut text = Vec::new();
+                        error.write(&mut text);
+                        batch.reply.error(text);
+                    }
                     tracing::debug!(client = client.id, ?error, "protocol error");
                 }
                 let is_over = lexed.is_err() || outcome == Outcome::Close || client.is_killed();
@@ -201,6 +206,8 @@ impl<E: Engine> Connection<E> {
                 return Ok((batch, outcome));
             }
             self.send(stream, &mut batch.reply).await?;
+            // A slow peer may have taken long, and times to live count from now.
+            batch.now = now();
         }
     }
 
@@ -210,8 +217,6 @@ impl<E: Engine> Connection<E> {
         if len == 0 {
             return Ok(());
         }
-            // A slow peer may have taken long, and times to live count from now.
-            batch.now = now();
         let client = &self.executor.session().client;
         client.output_bytes.fetch_add(len as u64, Ordering::Relaxed);
         self.server.stats.add(Count::output_bytes, len as u64);
