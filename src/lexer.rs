@@ -173,8 +173,11 @@ impl Lexer {
     /// Tells the lexer that the first `dropped` bytes of the input and all spans but the present request's are gone.
     pub fn rebase(&mut self, dropped: usize, spans: &mut Vec<Span>) {
         spans.drain(..self.first.min(spans.len()));
-        for span in spans.iter_mut() {
-            span.start -= dropped as u32;
+        // Nothing is dropped while a long request comes in; its spans are not to be walked for every piece.
+        if dropped > 0 {
+            for span in spans.iter_mut() {
+                span.start -= dropped as u32;
+            }
         }
         self.first = 0;
         self.at -= dropped;
