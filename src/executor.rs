@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use crate::command::{Call, Command, Control, Flags, Next, Run};
 use crate::engine::{Engine, FLUSH, Gone, Transaction, Watching};
 use crate::error::Error;
+use crate::lexer::INPUT_MAX;
 use crate::parser::{Batch, Request, Verdict};
 use crate::server::{Count, PauseMode, Server, now};
 use crate::session::{Queue, Replies, Session};
@@ -199,7 +200,7 @@ impl<E: Engine> Executor<E> {
         queue.batch.push_copy(batch, request, &self.server.env.hasher);
         session.client.queued.store(queue.batch.requests.len() as u32, Ordering::Relaxed);
         batch.reply.simple("QUEUED");
-        if queue.batch.input.len() as u64 > self.server.config.client_query_buffer_limit() {
+        if queue.batch.footprint() as u64 > self.server.config.client_query_buffer_limit().min(INPUT_MAX) {
             tracing::warn!(
                 client = session.client.id,
                 "closing a client whose transaction exceeds client-query-buffer-limit"

@@ -6,7 +6,12 @@
 
 use std::ops::Range;
 
-/// Where an argument lies in the input. Offsets fit into 32 bits, because the query buffer is limited to 1 GiB.
+/// Most bytes of a request that are kept while it is incomplete, and of a transaction while it is queued, whatever
+/// `client-query-buffer-limit` says. One more read may double the former, and one more request of that size may be added
+/// to the latter: both stay below 4 GiB, so that offsets fit into 32 bits.
+pub const INPUT_MAX: u64 = 1 << 30;
+
+/// Where an argument lies in the input. Offsets fit into 32 bits because of [`INPUT_MAX`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
     pub start: u32,

@@ -12,7 +12,7 @@ use super::pool;
 use crate::config::Class;
 use crate::engine::Engine;
 use crate::executor::{Executor, Outcome};
-use crate::lexer::{Lexer, Limits, Protocol, Span};
+use crate::lexer::{INPUT_MAX, Lexer, Limits, Protocol, Span};
 use crate::parser::Batch;
 use crate::reply::Reply;
 use crate::server::clients::Client;
@@ -270,7 +270,7 @@ impl<E: Engine> Connection<E> {
         let rest = batch.input.len() - consumed;
         let client = &self.executor.session().client;
         client.query_bytes.store(rest as u64, Ordering::Relaxed);
-        if rest as u64 > self.server.config.client_query_buffer_limit() {
+        if rest as u64 > self.server.config.client_query_buffer_limit().min(INPUT_MAX) {
             tracing::warn!(
                 client = client.id,
                 rest,
