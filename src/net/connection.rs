@@ -78,6 +78,10 @@ impl<E: Engine> Connection<E> {
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, client: &Client) -> io::Result<()> {
         while let Some(mut batch) = self.read(stream, client).await? {
             batch.now = now();
+            batch.reply.set_limit(match self.server.config.output_limit(Class::Normal).hard_bytes {
+                0 => usize::MAX,
+                bytes => bytes as usize,
+            });
             client.last_active.store(client.connected.elapsed().as_millis() as u64, Ordering::Relaxed);
             loop {
                 // A client that has not logged in is read request by request: AUTH lifts the limits of what follows.
@@ -214,16 +218,16 @@ impl<E: Engine> Connection<E> {
     /// Sends the replies: one system call unless the peer is slow.
     async fn send<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, reply: &mut Reply) -> io::Result<()> {
         let len = reply.len();
+        let limit = self.server.config.output_limit(Class::Normal);
+        if reply.is_over() || limit.hard_bytes > 0 && len as u64 > limit.hard_bytes {
+            return Err(self.over_output_limit(len));
+        }
         if len == 0 {
             return Ok(());
         }
         let client = &self.executor.session().client;
         client.output_bytes.fetch_add(len as u64, Ordering::Relaxed);
         self.server.stats.add(Count::output_bytes, len as u64);
-        let limit = self.server.config.output_limit(Class::Normal);
-        if limit.hard_bytes > 0 && len as u64 > limit.hard_bytes {
-            return Err(self.over_output_limit(len));
-        }
         let mut sent = 0;
         while sent < len {
             let attempt = poll_fn(|cx| Poll::Ready(poll_send(stream, reply, sent, cx))).await;
