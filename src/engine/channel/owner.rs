@@ -97,8 +97,10 @@ impl Owner {
                 for key in &batch.keys[request.keys()] {
                     let bytes = batch.spans[request.spans()][key.arg as usize].of(&batch.input);
                     let mut owned = self.owned();
-                    let existed = owned.part(db, key.hash).watch(bytes, key.hash, batch.now, &watching.flag);
-                    watching.keys.push(Watched { db, hash: key.hash, key: bytes.into(), existed });
+                    let watched = owned.part(db, key.hash).watch(bytes, key.hash, batch.now, &watching.flag);
+                    if let Some(existed) = watched {
+                        watching.keys.push(Watched { db, hash: key.hash, key: bytes.into(), existed });
+                    }
                 }
                 let _ = answer.send((batch, watching));
             }
