@@ -84,8 +84,8 @@ impl<'a> Part<'a> {
     /// because the flag is up already or watches this key.
     pub fn watch(&mut self, key: &[u8], hash: u64, now: u64, flag: &crate::sync::Arc<Flag>) -> Option<bool> {
         let exists = self.slot(key, hash, now).exists();
-        self.side.watches.get_or_insert_default().add(hash, flag);
-        exists
+        let is_new = !flag.is_raised() && self.side.watches.get_or_insert_default().add(hash, flag);
+        is_new.then_some(exists)
     }
 
     /// Removes keys whose time has come, looking at up to `limit` records; `true` when more may be due.
@@ -95,7 +95,7 @@ impl<'a> Part<'a> {
         let (watches, volatile) = (&mut side.watches, &mut side.volatile);
         let Some(wheel) = &mut side.wheel else { return false };
         let mut found = Vec::new();
-        let more = wheel.advance(now / super::wheel::TICK_MS, limit, |token| {
+        let more = wheel.advance(now / TICK_MS, limit, |token| {
             found.clear();
             table.candidates(token_hash(token), &mut found);
             let mut due = Due::Done;
@@ -111,13 +111,18 @@ impl<'a> Part<'a> {
                     }
                     self.env.expired.fetch_add(1, Ordering::Relaxed);
                 } else if entry.is_on_wheel() {
-                    due = Due::Again(tick_of(deadline));
+                    // Two keys may share a token: the earlier one decides.
+                    due = due.sooner(tick_of(deadline));
                 }
             }
             due
         });
         if self.side.volatile == 0 {
             self.side.wheel = None;
+        }
+        if !more {
+            // A table that was much larger once gives its memory back.
+            self.table.shrink(&self.env.hasher);
         }
         more
     }
@@ -145,26 +150,39 @@ impl<'a> Part<'a> {
     }
 
     /// Records that the key with `hash` is to be looked at when `deadline` has passed.
-    pub(super) fn add_deadline(&mut self, hash: u64, deadline: u64) {
+    pub(super) fn add_deadline(&mut self, hash: u64, deadline: u64, now: u64) {
         let tick = tick_of(deadline);
         // Stale records go when they are due; this keeps a client that sets ever new deadlines from piling them up.
-        let wheel = self.side.wheel.get_or_insert_default();
+        let wheel = self.side.wheel.get_or_insert_with(|| Box::new(Wheel::starting_at(now / TICK_MS)));
         if wheel.len() > 2 * self.side.volatile + 64 {
-            self.rebuild_wheel();
+            self.prune_wheel(hash);
         } else {
             wheel.insert(tick, token_of(hash));
         }
         self.schedule();
     }
 
-    fn rebuild_wheel(&mut self) {
+    /// Drops the records of keys that no longer have a deadline, and all but one of the others.
+    ///
+    /// Looks only at what is recorded, so that its cost is shared by those who left the records behind, however many
+    /// keys the table holds: taking and releasing one lock with a time to live is a usual load.
+    fn prune_wheel(&mut self, hash: u64) {
         let hasher = &self.env.hasher;
-        let wheel = self.side.wheel.insert(Box::default());
-        self.table.each(&mut |entry| {
-            if let Some(deadline) = entry.deadline() {
-                wheel.insert(tick_of(deadline), token_of(hasher.hash(entry.key())));
+        let Some(wheel) = &mut self.side.wheel else { return };
+        let mut tokens = wheel.drain();
+        tokens.push(token_of(hash));
+        tokens.sort_unstable();
+        tokens.dedup();
+        let mut found = Vec::new();
+        for token in tokens {
+            found.clear();
+            self.table.candidates(token_hash(token), &mut found);
+            for entry in found.iter().map(|&at| self.table.entry(at)) {
+                if let Some(deadline) = entry.deadline().filter(|_| token_of(hasher.hash(entry.key())) == token) {
+                    wheel.insert(tick_of(deadline), token);
+                }
             }
-        });
+        }
     }
 
     fn schedule(&mut self) {
