@@ -114,6 +114,13 @@ impl<E: Engine> Executor<E> {
                     batch.reply.fail(error);
                     Outcome::Done
                 }
+                Admission::Malformed if matches!(request.verdict, Verdict::Http) => {
+                    tracing::warn!(
+                        client = session.client.addr,
+                        "possible attack: POST or Host: was sent, as by an HTTP client made to talk to Kiba; closing it"
+                    );
+                    return Ok((batch, Outcome::Drop));
+                }
                 Admission::Malformed => {
                     *at += 1;
                     break_queue(session);
@@ -261,13 +268,6 @@ impl<E: Engine> Executor<E> {
             Control::Quit => {
                 batch.reply.ok();
                 return Ok((batch, Outcome::Close));
-            }
-            Control::Http => {
-                tracing::warn!(
-                    client = session.client.addr,
-                    "possible attack: POST or Host: was sent, as by an HTTP client made to talk to Kiba; closing it"
-                );
-                return Ok((batch, Outcome::Drop));
             }
         }
         Ok((batch, Outcome::Done))

@@ -22,6 +22,8 @@ pub enum Verdict {
     Unknown,
     UnknownSubcommand(&'static Command),
     WrongArity(&'static Command),
+    /// `POST` or `Host:`: an HTTP client was pointed here, perhaps by an attacker. Not to be answered.
+    Http,
 }
 
 impl Request {
@@ -113,7 +115,7 @@ impl Batch {
 
 #[inline]
 fn resolve(input: &[u8], arguments: &[Span]) -> Verdict {
-    let Some(mut command) = command::find(arguments[0].of(input)) else { return Verdict::Unknown };
+    let Some(mut command) = command::find(arguments[0].of(input)) else { return unknown(arguments[0].of(input)) };
     if let Run::Container(_) | Run::SessionOr(..) = command.spec.run
         && let Some(name) = arguments.get(1)
     {
@@ -126,6 +128,12 @@ fn resolve(input: &[u8], arguments: &[Span]) -> Verdict {
     if command.spec.arity.allows(arguments.len()) { Verdict::Run(command) } else { Verdict::WrongArity(command) }
 }
 
+#[cold]
+fn unknown(name: &[u8]) -> Verdict {
+    let is_http = [&b"post"[..], b"host:"].iter().any(|word| name.eq_ignore_ascii_case(word));
+    if is_http { Verdict::Http } else { Verdict::Unknown }
+}
+
 impl Verdict {
     /// Writes the error for a request that cannot run. `arguments` includes the command's name.
     pub fn write_error<'a>(self, mut arguments: impl Iterator<Item = &'a [u8]>, reply: &mut Reply) {
@@ -134,7 +142,7 @@ impl Verdict {
         let clip = |bytes: &'a [u8]| &bytes[..bytes.len().min(SHOWN)];
         let mut text = Vec::new();
         match self {
-            Self::Run(_) => return,
+            Self::Run(_) | Self::Http => return,
             Self::WrongArity(command) => return reply.fail(crate::error::Error::Arity(command.full_name)),
             Self::UnknownSubcommand(container) => {
                 text.extend_from_slice(b"ERR unknown subcommand '");

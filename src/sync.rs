@@ -48,11 +48,6 @@ mod map {
             Self(DashMap::with_hasher_and_shard_amount(ahash::RandomState::new(), shards))
         }
 
-        #[inline]
-        pub fn len(&self) -> usize {
-            self.0.shards().len()
-        }
-
         /// The shard where a hash belongs.
         #[inline]
         pub fn index_of(&self, hash: u64) -> usize {
@@ -90,10 +85,6 @@ mod map {
     impl ShardMap {
         pub fn new(shards: usize) -> Self {
             Self((0..shards).map(|_| RwLock::new(Raw::new())).collect())
-        }
-
-        pub fn len(&self) -> usize {
-            self.0.len()
         }
 
         pub fn index_of(&self, hash: u64) -> usize {

@@ -226,8 +226,6 @@ pub enum Control {
     Unwatch,
     Reset,
     Quit,
-    /// `POST` and `Host:` mean that an HTTP client was pointed here, perhaps by an attacker.
-    Http,
 }
 
 /// How a connection goes on after a command.

@@ -174,11 +174,12 @@ impl Draft {
             text = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(&b' ');
         }
         let slot = &mut self.values[spec.id as usize];
-        *slot = spec.kind.parse(&text, slot).map_err(|reason| match reason {
+        *slot = spec.parse(&text, slot).map_err(|reason| match reason {
             // "Invalid client class ..." says more than the general form.
             Reason::Rule(text) if matches!(spec.kind, Kind::Limits) => {
                 format!("{name}: {text} Expected {expected}")
             }
+            Reason::NotYet => format!("{name}: found {}, expected \"{}\": {reason}", found(&text), spec.default),
             _ => format!("{name}: found {}, expected {expected}", found(&text)),
         })?;
         if let Some(port) = port {

@@ -141,7 +141,7 @@ impl Config {
                 Change::Protected if !self.enable_protected_configs().allows(caller) => {
                     return refuse(Reason::Protected);
                 }
-                Change::Protected | Change::AnyTime => {}
+                Change::Protected | Change::AnyTime | Change::NotYet => {}
             }
             // By name, as Redis does: an option and its alias may meet, and the last one wins.
             if named.iter().any(|(_, other)| *other == name) {
@@ -153,7 +153,7 @@ impl Config {
         let mut wanted: BTreeMap<Id, (Value, &'static str)> = BTreeMap::new();
         for ((spec, name), (_, text)) in named.into_iter().zip(pairs) {
             let current = wanted.get(&spec.id).map_or_else(|| self.cell(spec.id).load(), |(value, _)| value.clone());
-            let value = spec.kind.parse(text.as_ref(), &current).map_err(|reason| SetError::Failed { name, reason })?;
+            let value = spec.parse(text.as_ref(), &current).map_err(|reason| SetError::Failed { name, reason })?;
             wanted.insert(spec.id, (value, name));
         }
         wanted.retain(|id, (value, _)| self.cell(*id).load() != *value);

@@ -12,7 +12,7 @@ use super::check;
 use super::types::{
     Dialect, EngineKind, Events, Fsync, Hasher, IoModel, Limits, LogFormat, LogLevel, Permission, Policy,
 };
-use super::value::Kind;
+use super::value::{Kind, Reason, Value};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -41,12 +41,24 @@ pub enum Change {
     Protected,
     /// By the file and the command line only.
     AtStart,
+    /// Known, so that clients can ask for it, but Kiba does not do yet what another value would ask for.
+    NotYet,
 }
 
 impl Spec {
     /// The first line of the documentation.
     pub fn summary(&self) -> &'static str {
         self.doc[0].trim()
+    }
+
+    /// Reads a value for this option; see [`Kind::parse`].
+    pub(crate) fn parse(&self, text: &[u8], current: &Value) -> Result<Value, Reason> {
+        let value = self.kind.parse(text, current)?;
+        let is_default = || self.kind.parse(self.default.as_bytes(), current).is_ok_and(|default| default == value);
+        if self.change == Change::NotYet && !is_default() {
+            return Err(Reason::NotYet);
+        }
+        Ok(value)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
@@ -207,6 +219,7 @@ options! {
     /// Without a password, serve only clients on this machine: yes or no.
     ProtectedMode protected_mode: bool = "protected-mode", Kind::Switch, "yes", AnyTime;
     /// Who may use DEBUG: no, yes, or local (clients on this machine).
+    /// Without effect yet.
     EnableDebugCommand enable_debug_command: Permission = "enable-debug-command", Kind::Choice(Permission::NAMES), "no", AtStart;
     /// Who may change protected options (dir, dbfilename) by CONFIG SET: no, yes, or local.
     EnableProtectedConfigs enable_protected_configs: Permission = "enable-protected-configs",
@@ -232,12 +245,15 @@ options! {
     /// What makes room above maxmemory; noeviction refuses commands that would need more.
     /// Which keys: allkeys or volatile (those with an expiry). In which order: lru (longest
     /// unused), lfu (least often used), random, or ttl (next to expire; volatile only).
-    MaxmemoryPolicy maxmemory_policy: Policy = "maxmemory-policy", Kind::Choice(Policy::NAMES), "noeviction", AnyTime;
+    MaxmemoryPolicy maxmemory_policy: Policy = "maxmemory-policy", Kind::Choice(Policy::NAMES), "noeviction", NotYet;
     /// Keys compared to find one to evict: more is more exact and slower.
+    /// Without effect yet.
     MaxmemorySamples maxmemory_samples: u32 = "maxmemory-samples", Kind::Integer { min: 1, max: INT_MAX }, "5", AnyTime;
     /// How slowly the counter of lfu grows: about factor * 100,000 uses fill it.
+    /// Without effect yet.
     LfuLogFactor lfu_log_factor: u32 = "lfu-log-factor", SMALL_COUNT, "10", AnyTime;
     /// Minutes after which the counter of lfu drops by one; 0 never drops it.
+    /// Without effect yet.
     LfuDecayTime lfu_decay_time: u32 = "lfu-decay-time", SMALL_COUNT, "1", AnyTime;
     /// Free evicted values in the background. Kiba always does; kept for clients that set it.
     LazyfreeLazyEviction lazyfree_lazy_eviction: bool = "lazyfree-lazy-eviction", Kind::Switch, "yes", AnyTime;
@@ -269,9 +285,11 @@ options! {
     /// Longest member of a set in the compact encoding, in bytes.
     SetMaxListpackValue set_max_listpack_value: usize = "set-max-listpack-value", COUNT, "64", AnyTime;
     /// Most members of a sorted set in the compact encoding.
+    /// Without effect yet.
     ZsetMaxListpackEntries zset_max_listpack_entries: usize = "zset-max-listpack-entries" | "zset-max-ziplist-entries",
         COUNT, "128", AnyTime;
     /// Longest member of a sorted set in the compact encoding, in bytes.
+    /// Without effect yet.
     ZsetMaxListpackValue zset_max_listpack_value: usize = "zset-max-listpack-value" | "zset-max-ziplist-value",
         Kind::Bytes { min: 0, max: BYTES_MAX }, "64", AnyTime;
 }
@@ -280,17 +298,22 @@ options! {
     /// To which channel: K `__keyspace@<db>__:<key>`, E `__keyevent@<db>__:<event>`; at least one is needed.
     /// Which events: g generic, $ string, l list, s set, h hash, z sorted set, t stream, x expired,
     /// e evicted, d module, A all of these; m missed look-ups and n new keys only if named.
-    NotifyKeyspaceEvents notify_keyspace_events: Events = "notify-keyspace-events", Kind::Events, "", AnyTime;
+    NotifyKeyspaceEvents notify_keyspace_events: Events = "notify-keyspace-events", Kind::Events, "", NotYet;
     /// Commands that take longer than this many microseconds go to SLOWLOG; 0 logs all, -1 none.
+    /// Without effect yet.
     SlowlogLogSlowerThan slowlog_log_slower_than: i64 = "slowlog-log-slower-than",
         Kind::Integer { min: -1, max: i64::MAX }, "10000", AnyTime;
     /// Entries that SLOWLOG keeps.
+    /// Without effect yet.
     SlowlogMaxLen slowlog_max_len: usize = "slowlog-max-len", COUNT, "128", AnyTime;
     /// Events that take at least this many milliseconds go to LATENCY; 0 records none.
+    /// Without effect yet.
     LatencyMonitorThreshold latency_monitor_threshold: u64 = "latency-monitor-threshold", COUNT, "0", AnyTime;
     /// Keep a latency histogram for each command: yes or no.
+    /// Without effect yet.
     LatencyTracking latency_tracking: bool = "latency-tracking", Kind::Switch, "yes", AnyTime;
     /// Milliseconds after which a running script lets other clients know that it is busy; 0 never.
+    /// Without effect yet.
     BusyReplyThreshold busy_reply_threshold: u64 = "busy-reply-threshold" | "lua-time-limit", COUNT, "5000", AnyTime;
 }
 "Persistence" {

@@ -272,3 +272,15 @@ fn debug_hides_the_password() {
     let config = Config::from_text("requirepass hunter2\nport 1").expect("valid");
     assert_eq!(format!("{config:?}"), r#"{"port": "1", "requirepass": "(secret)"}"#);
 }
+
+#[test]
+fn what_kiba_does_not_do_yet_cannot_be_asked_for() {
+    let config = Config::default();
+    for (name, value) in [("notify-keyspace-events", "KEA"), ("maxmemory-policy", "allkeys-lru")] {
+        let reason = "Kiba does not support another value than the default yet";
+        let expected = format!("CONFIG SET failed (possibly related to argument '{name}') - {reason}");
+        assert_eq!(set(&config, &[(name, value)]), Err(expected));
+        assert!(Config::from_text(&format!("{name} {value}")).is_err());
+    }
+    assert!(set(&config, &[("notify-keyspace-events", ""), ("maxmemory-policy", "noeviction")]).is_ok());
+}

@@ -286,7 +286,7 @@ impl Entry {
 
     /// The large string, if this is one.
     pub fn shared_mut(&mut self) -> Option<SharedMut<'_>> {
-        (self.kind() == Kind::Shared).then(|| SharedMut { entry: self })
+        (self.kind() == Kind::Shared).then_some(SharedMut { entry: self })
     }
 
     /// Overwrites the integer of an `Int` entry; false when the entry is of another kind.

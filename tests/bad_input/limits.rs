@@ -66,6 +66,15 @@ each_engine! {
         server.wait_for_log("there are too many");
     }
 
+    fn requests_of_http_are_logged(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.send("POST / HTTP/1.1\r\nHost: example\r\n\r\nSET k v\r\n");
+        client.expect_closed();
+        server.wait_for_log("possible attack");
+        server.client().check("EXISTS k", ":0\r\n");
+    }
+
     fn no_file_descriptors_left(peer) {
         let server = peer.start();
         let mut client = server.client();

@@ -11,7 +11,7 @@ const STEPS: &[&str] = &[
 /// What a new connection answers to the steps, sent in one write.
 fn replies(server: &Server, steps: &[&str]) -> Vec<u8> {
     let mut client = server.client();
-    client.send(format!("FLUSHALL\r\n{}\r\nPING\r\nQUIT\r\n", steps.join("\r\n")));
+    client.send(format!("SELECT 1\r\nDEL k\r\nSELECT 0\r\nDEL k\r\n{}\r\nPING\r\nQUIT\r\n", steps.join("\r\n")));
     client.read_to_end()
 }
 

@@ -28,7 +28,7 @@ each_engine! {
         assert_eq!(connection.smembers::<_, BTreeSet<String>>("s").unwrap().len(), 2);
         assert_eq!(connection.hset::<_, _, _, i64>("h", "f", "v").unwrap(), 1);
         assert_eq!(connection.hgetall::<_, BTreeMap<String, String>>("h").unwrap()["f"], "v");
-        assert_eq!(connection.expire::<_, bool>("k", 100).unwrap(), true);
+        assert!(connection.expire::<_, bool>("k", 100).unwrap());
         assert_eq!(connection.ttl::<_, i64>("k").unwrap(), 100);
         assert_eq!(connection.scan::<String>().unwrap().filter_map(Result::ok).count(), 7);
         let error = connection.incr::<_, _, i64>("l", 1).unwrap_err();

@@ -1,0 +1,42 @@
+// ioredis as an application uses it: ioredis.mjs host:port
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import Redis from "ioredis";
+
+const [host, port] = process.argv[2].split(":");
+const client = new Redis({ host, port: Number(port), connectionName: "smoke", maxRetriesPerRequest: 1 });
+const version = JSON.parse(readFileSync("node_modules/ioredis/package.json")).version;
+
+assert.equal(await client.ping(), "PONG");
+await client.flushdb();
+assert.equal(await client.set("k", "v"), "OK");
+assert.equal(await client.get("k"), "v");
+assert.equal(await client.get("missing"), null);
+assert.equal(await client.set("k", "w", "NX"), null);
+assert.equal(await client.set("k", "w", "EX", 100, "GET"), "v");
+assert.equal(await client.ttl("k"), 100);
+assert.equal(await client.incr("n"), 1);
+assert.equal(await client.mset({ a: 1, b: 2 }), "OK");
+assert.deepEqual(await client.mget("a", "missing", "b"), ["1", null, "2"]);
+assert.equal(await client.rpush("l", "x", "y"), 2);
+assert.deepEqual(await client.lrange("l", 0, -1), ["x", "y"]);
+assert.equal(await client.sadd("s", "x", "y"), 2);
+assert.deepEqual((await client.smembers("s")).sort(), ["x", "y"]);
+assert.equal(await client.hset("h", { f: "v", g: "w" }), 2);
+assert.deepEqual(await client.hgetall("h"), { f: "v", g: "w" });
+assert.deepEqual(await client.pipeline().set("p", 1).incr("p").exec(), [[null, "OK"], [null, 2]]);
+assert.deepEqual(await client.multi().incr("p").get("p").exec(), [[null, 3], [null, "3"]]);
+await client.watch("p");
+const other = client.duplicate();
+await other.set("p", "changed meanwhile");
+assert.equal(await client.multi().set("p", 0).exec(), null);
+const keys = [];
+for await (const page of client.scanStream({ match: "*", count: 3 })) keys.push(...page);
+assert.equal(new Set(keys).size, await client.dbsize());
+await assert.rejects(client.incr("s"), /WRONGTYPE/);
+assert.equal(await client.client("GETNAME"), "smoke");
+assert.match(await client.info(), /redis_version:/);
+await client.flushdb();
+await other.quit();
+await client.quit();
+console.log(`ioredis ${version}: ok`);
