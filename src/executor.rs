@@ -1,11 +1,14 @@
 //! Requests to replies: admits each request, runs what concerns the connection itself, and hands data
 //! commands to the engine, as many at a time as follow each other.
 
+use std::future::poll_fn;
+
 use crate::command::{Call, Command, Control, Flags, Next, Run};
 use crate::engine::{Engine, FLUSH, Gone, Transaction, Watching};
 use crate::error::Error;
+use crate::lexer::INPUT_MAX;
 use crate::parser::{Batch, Request, Verdict};
-use crate::server::{Count, PauseMode, Server};
+use crate::server::{Count, PauseMode, Server, now};
 use crate::session::{Queue, Replies, Session};
 use crate::sync::{Arc, Ordering};
 
@@ -28,6 +31,13 @@ pub enum Outcome {
     Close,
     /// The connection ends at once.
     Drop,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    ToTheEnd,
+    Killed,
 }
 
 /// What happens with a request.
@@ -61,8 +71,16 @@ impl<E: Engine> Executor<E> {
             if batch.reply.len() >= FLUSH {
                 return Ok((batch, Outcome::Flush));
             }
-            if self.server.pause.mode(batch.now).is_some() {
-                self.wait_out_pause(&batch, *at).await;
+            if let Some(is_write) = self.is_paused(&batch, *at) {
+                // What has run is answered before the rest waits.
+                if !batch.reply.is_empty() {
+                    return Ok((batch, Outcome::Flush));
+                }
+                if self.wait_out_pause(is_write).await == Waited::Killed {
+                    return Ok((batch, Outcome::Drop));
+                }
+                // The wait may have been long, and times to live count from now.
+                batch.now = now();
             }
             let session = self.session.as_mut().expect("present between requests");
             let (replies, mark) = (session.replies, batch.reply.mark());
@@ -156,11 +174,12 @@ impl<E: Engine> Executor<E> {
         }
     }
 
-    /// CLIENT PAUSE: waits before a command that is paused.
-    async fn wait_out_pause(&self, batch: &Batch, at: usize) {
-        let Verdict::Run(command) = batch.requests[at].verdict else { return };
+    /// CLIENT PAUSE: whether request `at` has to wait, and if so whether it is one that writes.
+    fn is_paused(&self, batch: &Batch, at: usize) -> Option<bool> {
+        let mode = self.server.pause.mode(batch.now)?;
+        let Verdict::Run(command) = batch.requests[at].verdict else { return None };
         if command.flags.has(Flags::NEVER_PAUSED) {
-            return;
+            return None;
         }
         let is_queueing = self.session().queue.is_some();
         let is_write = match command.spec.run {
@@ -170,8 +189,15 @@ impl<E: Engine> Executor<E> {
             }),
             _ => command.flags.has(Flags::WRITE) && !is_queueing,
         };
-        if self.server.pause.mode(batch.now) == Some(PauseMode::All) || is_write {
-            self.server.pause.wait(is_write).await;
+        (mode == PauseMode::All || is_write).then_some(is_write)
+    }
+
+    async fn wait_out_pause(&self, is_write: bool) -> Waited {
+        let client = &self.session().client;
+        tokio::select! {
+            biased;
+            () = poll_fn(|cx| client.poll_killed(cx)) => Waited::Killed,
+            () = self.server.pause.wait(is_write) => Waited::ToTheEnd,
         }
     }
 
@@ -181,7 +207,7 @@ impl<E: Engine> Executor<E> {
         queue.batch.push_copy(batch, request, &self.server.env.hasher);
         session.client.queued.store(queue.batch.requests.len() as u32, Ordering::Relaxed);
         batch.reply.simple("QUEUED");
-        if queue.batch.input.len() as u64 > self.server.config.client_query_buffer_limit() {
+        if queue.batch.footprint() as u64 > self.server.config.client_query_buffer_limit().min(INPUT_MAX) {
             tracing::warn!(
                 client = session.client.id,
                 "closing a client whose transaction exceeds client-query-buffer-limit"

@@ -6,7 +6,12 @@
 
 use std::ops::Range;
 
-/// Where an argument lies in the input. Offsets fit into 32 bits, because the query buffer is limited to 1 GiB.
+/// Most bytes of a request that are kept while it is incomplete, and of a transaction while it is queued, whatever
+/// `client-query-buffer-limit` says. One more read may double the former, and one more request of that size may be added
+/// to the latter: both stay below 4 GiB, so that offsets fit into 32 bits.
+pub const INPUT_MAX: u64 = 1 << 30;
+
+/// Where an argument lies in the input. Offsets fit into 32 bits because of [`INPUT_MAX`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
     pub start: u32,
@@ -173,8 +178,11 @@ impl Lexer {
     /// Tells the lexer that the first `dropped` bytes of the input and all spans but the present request's are gone.
     pub fn rebase(&mut self, dropped: usize, spans: &mut Vec<Span>) {
         spans.drain(..self.first.min(spans.len()));
-        for span in spans.iter_mut() {
-            span.start -= dropped as u32;
+        // Nothing is dropped while a long request comes in; its spans are not to be walked for every piece.
+        if dropped > 0 {
+            for span in spans.iter_mut() {
+                span.start -= dropped as u32;
+            }
         }
         self.first = 0;
         self.at -= dropped;

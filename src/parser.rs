@@ -84,6 +84,14 @@ impl Batch {
         self.push(first..self.spans.len(), hasher);
     }
 
+    /// Bytes that the requests occupy, their bookkeeping included: for small requests it is most of it.
+    pub fn footprint(&self) -> usize {
+        self.input.len()
+            + size_of_val(self.spans.as_slice())
+            + size_of_val(self.requests.as_slice())
+            + size_of_val(self.keys.as_slice())
+    }
+
     /// Forgets requests and replies but keeps moderate buffers for the next batch.
     pub fn clear(&mut self) {
         /// What an idle connection's last batch may keep reserved, in bytes and in elements.

@@ -16,13 +16,22 @@ pub enum Resp {
 const SHARE_MIN: usize = 16 * 1024;
 
 /// The output of a batch: encoded replies, and references to large strings in between.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reply {
     bytes: Vec<u8>,
     /// Large strings and where in `bytes` each is to be inserted; ascending.
     shared: Vec<(usize, SharedBytes)>,
     shared_len: usize,
     resp: Resp,
+    /// Bytes above which the reply is given up.
+    limit: usize,
+    is_over: bool,
+}
+
+impl Default for Reply {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), shared: Vec::new(), shared_len: 0, resp: Resp::V2, limit: usize::MAX, is_over: false }
+    }
 }
 
 /// A position in a reply that it can be rewound to.
@@ -35,6 +44,19 @@ pub struct Mark {
 impl Reply {
     pub fn set_resp(&mut self, resp: Resp) {
         self.resp = resp;
+    }
+
+    /// Sets how many bytes may be written. Beyond them what was written is dropped, and the reply is of no use any more.
+    ///
+    /// One request can ask for far more than it is long itself (MGET with the same key many times, a transaction
+    /// of large reads), so the limit is looked at while the reply is made.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Whether the limit was exceeded.
+    pub fn is_over(&self) -> bool {
+        self.is_over
     }
 
     pub fn ok(&mut self) {
@@ -74,6 +96,9 @@ impl Reply {
 
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
+        if self.len() + bytes.len() > self.limit {
+            return self.give_up();
+        }
         self.head(b'$', bytes.len() as i64);
         self.bytes.extend_from_slice(bytes);
         self.crlf();
@@ -88,6 +113,9 @@ impl Reply {
     pub fn bulk_shared(&mut self, bytes: &SharedBytes) {
         if bytes.len() < SHARE_MIN {
             return self.bulk(bytes);
+        }
+        if self.len() + bytes.len() > self.limit {
+            return self.give_up();
         }
         self.head(b'$', bytes.len() as i64);
         self.shared.push((self.bytes.len(), SharedBytes::clone(bytes)));
@@ -160,7 +188,8 @@ impl Reply {
     /// Forgets everything written after `mark`.
     pub fn rewind(&mut self, mark: Mark) {
         self.bytes.truncate(mark.bytes);
-        for (_, bytes) in self.shared.drain(mark.shared..) {
+        // What was given up is shorter than it was.
+        for (_, bytes) in self.shared.drain(mark.shared.min(self.shared.len())..) {
             self.shared_len -= bytes.len();
         }
     }
@@ -171,6 +200,7 @@ impl Reply {
         self.bytes.shrink_to(capacity);
         self.shared.clear();
         self.shared_len = 0;
+        self.is_over = false;
     }
 
     /// Total bytes to send.
@@ -200,6 +230,14 @@ impl Reply {
 
     pub fn resp(&self) -> Resp {
         self.resp
+    }
+
+    #[cold]
+    fn give_up(&mut self) {
+        self.bytes = Vec::new();
+        self.shared.clear();
+        self.shared_len = 0;
+        self.is_over = true;
     }
 
     fn crlf(&mut self) {

@@ -1,5 +1,6 @@
 //! Hashes: HSET HGET HDEL HGETALL.
 
+use super::typed::{edit, view};
 use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec};
 use crate::error::Error;
 use crate::reply::Reply;
@@ -58,7 +59,7 @@ fn hset(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
         slot.insert(hash::create(slot.key(), call.clock()));
     }
     let limits = call.limits();
-    let mut hash = edit(slot, &limits)?.expect("just made");
+    let mut hash = edit(slot, &limits, Edit::of)?.expect("just made");
     hash.expect(call.len() / 2 - 1);
     let created = (2..call.len()).step_by(2).filter(|&i| hash.set(call.arg(i), call.arg(i + 1))).count();
     reply.count(created);
@@ -67,7 +68,7 @@ fn hset(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
 
 /// HGET key field -> the value; nil when key or field is missing.
 fn hget(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    match view(entry)?.and_then(|hash| hash.get(call.arg(2))) {
+    match view(entry, View::of)?.and_then(|hash| hash.get(call.arg(2))) {
         Some(value) => reply.bulk(value),
         None => reply.nil(),
     }
@@ -77,7 +78,7 @@ fn hget(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(),
 /// HDEL key field ... -> how many were removed.
 fn hdel(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
     let limits = call.limits();
-    let Some(mut hash) = edit(slot, &limits)? else {
+    let Some(mut hash) = edit(slot, &limits, Edit::of)? else {
         reply.count(0);
         return Ok(Effect::None);
     };
@@ -91,7 +92,7 @@ fn hdel(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
 
 /// HGETALL key -> a map of all fields.
 fn hgetall(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    let Some(hash) = view(entry)? else {
+    let Some(hash) = view(entry, View::of)? else {
         reply.map(0);
         return Ok(());
     };
@@ -101,12 +102,4 @@ fn hgetall(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(),
         reply.bulk(value);
     }
     Ok(())
-}
-
-fn view(entry: Option<&Entry>) -> Result<Option<View<'_>>, Error> {
-    entry.map(|entry| View::of(entry).ok_or(Error::WrongType)).transpose()
-}
-
-fn edit<'a>(slot: &'a mut Slot<'_>, limits: &'a crate::store::Limits) -> Result<Option<Edit<'a>>, Error> {
-    slot.entry_mut().map(|entry| Edit::of(entry, limits).ok_or(Error::WrongType)).transpose()
 }

@@ -333,10 +333,10 @@ const SLICE: usize = 1024;
 ///
 /// A cursor holds the part in its lowest bits and the part's own cursor above.
 fn scan(space: &mut dyn Keyspace, progress: &mut Progress, call: &Call<'_>, reply: &mut Reply) -> Result<Step, Error> {
+    let cursor = parse_u64(call.arg(1)).ok_or(Error::InvalidCursor)?;
     let options = ScanOptions::parse(call, 2)?;
     let bits = space.parts().trailing_zeros();
     if progress.count == 0 && progress.part == 0 && progress.position == 0 {
-        let cursor = parse_u64(call.arg(1)).ok_or(Error::InvalidCursor)?;
         progress.part = (cursor & (space.parts() as u64 - 1)) as usize;
         progress.position = cursor >> bits;
     }

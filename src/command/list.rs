@@ -1,5 +1,6 @@
 //! Lists: LPUSH RPUSH LPOP RPOP LLEN LRANGE.
 
+use super::typed::{edit, view};
 use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec};
 use crate::error::Error;
 use crate::number::parse_i64;
@@ -92,14 +93,14 @@ fn rpop(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
 
 /// LLEN key -> the length; 0 when the key is missing.
 fn llen(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    reply.count(view(entry)?.map_or(0, View::len));
+    reply.count(view(entry, View::of)?.map_or(0, View::len));
     Ok(())
 }
 
 /// LRANGE key start stop -> the elements from `start` to `stop`, both included; negative ones count from the end.
 fn lrange(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     let (start, stop) = (call.integer(2)?, call.integer(3)?);
-    let Some(list) = view(entry)? else {
+    let Some(list) = view(entry, View::of)? else {
         reply.array(0);
         return Ok(());
     };
@@ -116,7 +117,7 @@ fn push(slot: &mut Slot<'_>, end: End, call: &Call<'_>, reply: &mut Reply) -> Re
         slot.insert(list::create(slot.key(), call.clock()));
     }
     let limits = call.limits();
-    let mut list = edit(slot, &limits)?.expect("just made");
+    let mut list = edit(slot, &limits, Edit::of)?.expect("just made");
     for element in call.args(2) {
         list.push(end, element);
     }
@@ -131,7 +132,7 @@ fn pop(slot: &mut Slot<'_>, end: End, call: &Call<'_>, reply: &mut Reply) -> Res
         _ => return Err(call.arity_error()),
     };
     let limits = call.limits();
-    let Some(mut list) = edit(slot, &limits)? else {
+    let Some(mut list) = edit(slot, &limits, Edit::of)? else {
         if count.is_some() {
             reply.nil_array()
         } else {
@@ -157,14 +158,6 @@ fn pop(slot: &mut Slot<'_>, end: End, call: &Call<'_>, reply: &mut Reply) -> Res
         return Ok(Effect::None);
     }
     Ok(Effect::Changed(Event(if end == End::Front { "lpop" } else { "rpop" })))
-}
-
-fn view(entry: Option<&Entry>) -> Result<Option<View<'_>>, Error> {
-    entry.map(|entry| View::of(entry).ok_or(Error::WrongType)).transpose()
-}
-
-fn edit<'a>(slot: &'a mut Slot<'_>, limits: &'a crate::store::Limits) -> Result<Option<Edit<'a>>, Error> {
-    slot.entry_mut().map(|entry| Edit::of(entry, limits).ok_or(Error::WrongType)).transpose()
 }
 
 /// Turns a range with ends from either side into a start and a number of elements.

@@ -24,6 +24,7 @@ mod syntax;
 #[cfg(all(test, not(kiba_loom)))]
 mod tests;
 mod transaction;
+mod typed;
 
 pub use call::Call;
 pub use registry::{Command, by_index, commands, find, subcommand};

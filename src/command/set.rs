@@ -1,5 +1,6 @@
 //! Sets: SADD SREM SISMEMBER SMEMBERS SCARD.
 
+use super::typed::{edit, view};
 use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec};
 use crate::error::Error;
 use crate::reply::Reply;
@@ -65,7 +66,7 @@ fn sadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
     if !slot.exists() {
         slot.insert(set::create_for(slot.key(), call.clock(), call.arg(2), call.len() - 2, &limits));
     }
-    let mut set = edit(slot, &limits)?.expect("just made");
+    let mut set = edit(slot, &limits, Edit::of)?.expect("just made");
     let added = call.args(2).filter(|member| set.add(member)).count();
     reply.count(if call.is_original() { set.len() } else { added });
     Ok(if added > 0 { Effect::Changed(Event("sadd")) } else { Effect::None })
@@ -74,7 +75,7 @@ fn sadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
 /// SREM key member ... -> how many were removed.
 fn srem(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
     let limits = call.limits();
-    let Some(mut set) = edit(slot, &limits)? else {
+    let Some(mut set) = edit(slot, &limits, Edit::of)? else {
         reply.count(0);
         return Ok(Effect::None);
     };
@@ -88,13 +89,13 @@ fn srem(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
 
 /// SISMEMBER key member -> 1 or 0.
 fn sismember(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    reply.integer(i64::from(view(entry)?.is_some_and(|set| set.contains(call.arg(2)))));
+    reply.integer(i64::from(view(entry, View::of)?.is_some_and(|set| set.contains(call.arg(2)))));
     Ok(())
 }
 
 /// SMEMBERS key -> a set of all members.
 fn smembers(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    let Some(set) = view(entry)? else {
+    let Some(set) = view(entry, View::of)? else {
         reply.set(0);
         return Ok(());
     };
@@ -107,14 +108,6 @@ fn smembers(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<()
 
 /// SCARD key -> the number of members.
 fn scard(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    reply.count(view(entry)?.map_or(0, View::len));
+    reply.count(view(entry, View::of)?.map_or(0, View::len));
     Ok(())
-}
-
-fn view(entry: Option<&Entry>) -> Result<Option<View<'_>>, Error> {
-    entry.map(|entry| View::of(entry).ok_or(Error::WrongType)).transpose()
-}
-
-fn edit<'a>(slot: &'a mut Slot<'_>, limits: &'a crate::store::Limits) -> Result<Option<Edit<'a>>, Error> {
-    slot.entry_mut().map(|entry| Edit::of(entry, limits).ok_or(Error::WrongType)).transpose()
 }

@@ -1,6 +1,7 @@
 //! Strings: GET SET INCR DECR INCRBY DECRBY MGET MSET.
 
 use super::expiry::Unit;
+use super::typed::view;
 use super::{Arity, Call, Effect, Effects, Entries, Event, Flags, Keys, Run, Slots, Spec};
 use crate::error::Error;
 use crate::reply::Reply;
@@ -94,7 +95,7 @@ const SET: Event = Event("set");
 
 /// GET key -> the string; nil when the key is missing.
 fn get(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    write_value(string(entry)?, reply);
+    write_value(view(entry, Str::of)?, reply);
     Ok(())
 }
 
@@ -103,7 +104,7 @@ fn get(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Err
 fn set(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
     let options = if call.len() == 3 { SetOptions::PLAIN } else { SetOptions::parse(call)? };
     if options.returns_old {
-        write_value(string(slot.entry())?, reply);
+        write_value(view(slot.entry(), Str::of)?, reply);
     }
     if options.only_if.is_some_and(|condition| (condition == Condition::Exists) != slot.exists()) {
         if !options.returns_old {
@@ -164,18 +165,13 @@ fn mset(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Eff
 
 /// Adds to the integer in a slot; a missing key counts as 0. The deadline stays.
 fn add(slot: &mut Slot<'_>, amount: i64, reply: &mut Reply) -> Result<Effect, Error> {
-    let old = string(slot.entry())?.map_or(Ok(0), |value| value.as_int().ok_or(Error::NotAnInteger))?;
+    let old = view(slot.entry(), Str::of)?.map_or(Ok(0), |value| value.as_int().ok_or(Error::NotAnInteger))?;
     let new = old.checked_add(amount).ok_or(Error::Overflow)?;
     if !slot.entry_mut().is_some_and(|entry| entry.set_int(new)) {
         slot.set(Content::Int(new), Deadline::Keep);
     }
     reply.integer(new);
     Ok(Effect::Changed(Event("incrby")))
-}
-
-/// The string in an entry.
-fn string(entry: Option<&Entry>) -> Result<Option<Str<'_>>, Error> {
-    entry.map(|entry| Str::of(entry).ok_or(Error::WrongType)).transpose()
 }
 
 fn write_value(value: Option<Str<'_>>, reply: &mut Reply) {

@@ -12,12 +12,12 @@ use super::pool;
 use crate::config::Class;
 use crate::engine::Engine;
 use crate::executor::{Executor, Outcome};
-use crate::lexer::{Lexer, Limits, Protocol, Span};
+use crate::lexer::{INPUT_MAX, Lexer, Limits, Protocol, Span};
 use crate::parser::Batch;
 use crate::reply::Reply;
 use crate::server::clients::Client;
 use crate::server::{Count, Server, now};
-use crate::session::Session;
+use crate::session::{Replies, Session};
 use crate::sync::{Arc, Ordering};
 
 /// Room for one read. Pipelines of 64 requests of 100 bytes are 6 KiB; bulk loaders fill whatever there is.
@@ -78,6 +78,10 @@ impl<E: Engine> Connection<E> {
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, client: &Client) -> io::Result<()> {
         while let Some(mut batch) = self.read(stream, client).await? {
             batch.now = now();
+            batch.reply.set_limit(match self.server.config.output_limit(Class::Normal).hard_bytes {
+                0 => usize::MAX,
+                bytes => bytes as usize,
+            });
             client.last_active.store(client.connected.elapsed().as_millis() as u64, Ordering::Relaxed);
             loop {
                 // A client that has not logged in is read request by request: AUTH lifts the limits of what follows.
@@ -88,10 +92,15 @@ impl<E: Engine> Connection<E> {
                 if outcome == Outcome::Drop {
                     return Ok(());
                 }
-                if let Err(error) = lexed {
-                    let mut text = Vec::new();
-                    error.write(&mut text);
-                    batch.reply.error(text);
+                // What follows a QUIT is not looked at, and a muted client hears nothing.
+                if let Err(error) = lexed
+                    && outcome == Outcome::Done
+                {
+                    if self.executor.session().replies == Replies::On {
+                        let mut text = Vec::new();
+                        error.write(&mut text);
+                        batch.reply.error(text);
+                    }
                     tracing::debug!(client = client.id, ?error, "protocol error");
                 }
                 let is_over = lexed.is_err() || outcome == Outcome::Close || client.is_killed();
@@ -201,22 +210,24 @@ impl<E: Engine> Connection<E> {
                 return Ok((batch, outcome));
             }
             self.send(stream, &mut batch.reply).await?;
+            // A slow peer may have taken long, and times to live count from now.
+            batch.now = now();
         }
     }
 
     /// Sends the replies: one system call unless the peer is slow.
     async fn send<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, reply: &mut Reply) -> io::Result<()> {
         let len = reply.len();
+        let limit = self.server.config.output_limit(Class::Normal);
+        if reply.is_over() || limit.hard_bytes > 0 && len as u64 > limit.hard_bytes {
+            return Err(self.over_output_limit(len));
+        }
         if len == 0 {
             return Ok(());
         }
         let client = &self.executor.session().client;
         client.output_bytes.fetch_add(len as u64, Ordering::Relaxed);
         self.server.stats.add(Count::output_bytes, len as u64);
-        let limit = self.server.config.output_limit(Class::Normal);
-        if limit.hard_bytes > 0 && len as u64 > limit.hard_bytes {
-            return Err(self.over_output_limit(len));
-        }
         let mut sent = 0;
         while sent < len {
             let attempt = poll_fn(|cx| Poll::Ready(poll_send(stream, reply, sent, cx))).await;
@@ -224,7 +235,12 @@ impl<E: Engine> Connection<E> {
                 Poll::Ready(result) => result?,
                 // The peer does not keep up. It has the soft limit's time for each step forward.
                 Poll::Pending => {
-                    let sending = poll_fn(|cx| poll_send(stream, reply, sent, cx));
+                    let sending = poll_fn(|cx| match poll_send(stream, reply, sent, cx) {
+                        Poll::Pending if client.poll_killed(cx).is_ready() => {
+                            Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+                        }
+                        other => other,
+                    });
                     match limit.soft_seconds {
                         0 => sending.await?,
                         seconds => match tokio::time::timeout(Duration::from_secs(seconds), sending).await {
@@ -258,7 +274,7 @@ impl<E: Engine> Connection<E> {
         let rest = batch.input.len() - consumed;
         let client = &self.executor.session().client;
         client.query_bytes.store(rest as u64, Ordering::Relaxed);
-        if rest as u64 > self.server.config.client_query_buffer_limit() {
+        if rest as u64 > self.server.config.client_query_buffer_limit().min(INPUT_MAX) {
             tracing::warn!(
                 client = client.id,
                 rest,

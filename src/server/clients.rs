@@ -74,6 +74,13 @@ impl Client {
         self.waker.register(waker);
     }
 
+    /// Ready once the connection is to end; until then the task is woken when that changes.
+    pub fn poll_killed(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        // Registered before looking, so that a kill in between is not missed.
+        self.register(cx.waker());
+        if self.is_killed() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    }
+
     pub fn texts(&self) -> Texts {
         self.lock().clone()
     }

@@ -6,8 +6,8 @@ use std::thread::Thread;
 use crossbeam_skiplist::SkipSet;
 
 use super::table::{Raw, Table};
-use super::watch::Watches;
-use super::wheel::{Due, Wheel, tick_of};
+use super::watch::{Flag, Watches};
+use super::wheel::{Due, TICK_MS, Wheel, tick_of};
 use super::{Entry, KeyHasher, Slot};
 use crate::sync::{AtomicU64, OnceLock, Ordering};
 
@@ -80,11 +80,12 @@ impl<'a> Part<'a> {
         Slot::find(Part { table: self.table, side: self.side, env: self.env, id: self.id }, key, hash, now)
     }
 
-    /// Watches a key; `true` when it exists (an expired one is removed first).
-    pub fn watch(&mut self, key: &[u8], hash: u64, now: u64, flag: &crate::sync::Arc<super::watch::Flag>) -> bool {
+    /// Watches a key. Tells whether it exists (an expired one is removed first); `None` when there is nothing to add,
+    /// because the flag is up already or watches this key.
+    pub fn watch(&mut self, key: &[u8], hash: u64, now: u64, flag: &crate::sync::Arc<Flag>) -> Option<bool> {
         let exists = self.slot(key, hash, now).exists();
-        self.side.watches.get_or_insert_default().add(hash, flag);
-        exists
+        let is_new = !flag.is_raised() && self.side.watches.get_or_insert_default().add(hash, flag);
+        is_new.then_some(exists)
     }
 
     /// Removes keys whose time has come, looking at up to `limit` records; `true` when more may be due.
@@ -94,7 +95,7 @@ impl<'a> Part<'a> {
         let (watches, volatile) = (&mut side.watches, &mut side.volatile);
         let Some(wheel) = &mut side.wheel else { return false };
         let mut found = Vec::new();
-        let more = wheel.advance(now / super::wheel::TICK_MS, limit, |token| {
+        let more = wheel.advance(now / TICK_MS, limit, |token| {
             found.clear();
             table.candidates(token_hash(token), &mut found);
             let mut due = Due::Done;
@@ -110,13 +111,18 @@ impl<'a> Part<'a> {
                     }
                     self.env.expired.fetch_add(1, Ordering::Relaxed);
                 } else if entry.is_on_wheel() {
-                    due = Due::Again(tick_of(deadline));
+                    // Two keys may share a token: the earlier one decides.
+                    due = due.sooner(tick_of(deadline));
                 }
             }
             due
         });
         if self.side.volatile == 0 {
             self.side.wheel = None;
+        }
+        if !more {
+            // A table that was much larger once gives its memory back.
+            self.table.shrink(&self.env.hasher);
         }
         more
     }
@@ -144,26 +150,39 @@ impl<'a> Part<'a> {
     }
 
     /// Records that the key with `hash` is to be looked at when `deadline` has passed.
-    pub(super) fn add_deadline(&mut self, hash: u64, deadline: u64) {
+    pub(super) fn add_deadline(&mut self, hash: u64, deadline: u64, now: u64) {
         let tick = tick_of(deadline);
         // Stale records go when they are due; this keeps a client that sets ever new deadlines from piling them up.
-        let wheel = self.side.wheel.get_or_insert_default();
+        let wheel = self.side.wheel.get_or_insert_with(|| Box::new(Wheel::starting_at(now / TICK_MS)));
         if wheel.len() > 2 * self.side.volatile + 64 {
-            self.rebuild_wheel();
+            self.prune_wheel(hash);
         } else {
             wheel.insert(tick, token_of(hash));
         }
         self.schedule();
     }
 
-    fn rebuild_wheel(&mut self) {
+    /// Drops the records of keys that no longer have a deadline, and all but one of the others.
+    ///
+    /// Looks only at what is recorded, so that its cost is shared by those who left the records behind, however many
+    /// keys the table holds: taking and releasing one lock with a time to live is a usual load.
+    fn prune_wheel(&mut self, hash: u64) {
         let hasher = &self.env.hasher;
-        let wheel = self.side.wheel.insert(Box::default());
-        self.table.each(&mut |entry| {
-            if let Some(deadline) = entry.deadline() {
-                wheel.insert(tick_of(deadline), token_of(hasher.hash(entry.key())));
+        let Some(wheel) = &mut self.side.wheel else { return };
+        let mut tokens = wheel.drain();
+        tokens.push(token_of(hash));
+        tokens.sort_unstable();
+        tokens.dedup();
+        let mut found = Vec::new();
+        for token in tokens {
+            found.clear();
+            self.table.candidates(token_hash(token), &mut found);
+            for entry in found.iter().map(|&at| self.table.entry(at)) {
+                if let Some(deadline) = entry.deadline().filter(|_| token_of(hasher.hash(entry.key())) == token) {
+                    wheel.insert(tick_of(deadline), token);
+                }
             }
-        });
+        }
     }
 
     fn schedule(&mut self) {
@@ -274,5 +293,171 @@ impl Garbage for Raw {
     fn is_heavy(&self) -> bool {
         // Below this freeing takes some microseconds.
         self.len() > 64
+    }
+}
+
+#[cfg(all(test, not(kiba_loom)))]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::super::string::content;
+    use super::super::{Deadline, Slot};
+    use super::*;
+
+    const START: u64 = 1_800_000_000_000;
+
+    struct Owned {
+        table: Raw,
+        side: Side,
+        env: Env,
+    }
+
+    impl Owned {
+        fn new() -> Self {
+            Self { table: Raw::new(), side: Side::default(), env: Env::new(KeyHasher::seeded()) }
+        }
+
+        fn part(&mut self) -> Part<'_> {
+            let id = PartId { db: 0, index: 0 };
+            Part { table: &mut self.table, side: &mut self.side, env: &self.env, id }
+        }
+
+        fn slot<T>(&mut self, key: &[u8], now: u64, run: impl FnOnce(&mut Slot<'_>) -> T) -> T {
+            let hash = self.env.hasher.hash(key);
+            run(&mut self.part().slot(key, hash, now))
+        }
+
+        fn records(&self) -> usize {
+            self.side.wheel.as_ref().map_or(0, |wheel| wheel.len())
+        }
+    }
+
+    #[test]
+    fn records_of_keys_that_are_gone_do_not_pile_up() {
+        let mut owned = Owned::new();
+        for i in 0..100_u64 {
+            owned.slot(&i.to_le_bytes(), START, |slot| slot.set(content(b"v"), Deadline::At(START + 1000 + i)));
+        }
+        // A lock with a time to live that is taken and released.
+        for i in 0..10_000 {
+            owned.slot(b"lock", START, |slot| {
+                slot.set(content(b"v"), Deadline::At(START + 30_000 + i));
+                slot.remove();
+            });
+            assert!(owned.records() <= 2 * 101 + 65);
+        }
+        while owned.part().expire(START + 2000, 16) {}
+        assert_eq!((owned.table.len(), owned.side.volatile), (0, 0));
+    }
+
+    #[test]
+    fn a_new_wheel_is_not_due_before_its_first_deadline() {
+        let mut owned = Owned::new();
+        owned.slot(b"k", START, |slot| slot.set(content(b"v"), Deadline::At(START + 100)));
+        let due = owned.env.agenda.next_tick().expect("scheduled");
+        assert!((START / TICK_MS..=tick_of(START + 100)).contains(&due), "{due}");
+    }
+
+    #[test]
+    fn a_table_that_expired_gives_its_memory_back() {
+        let mut owned = Owned::new();
+        for i in 0..10_000_u64 {
+            owned.slot(&i.to_le_bytes(), START, |slot| slot.set(content(b"v"), Deadline::At(START + 100)));
+        }
+        while owned.part().expire(START + 200, 128) {}
+        assert!(owned.table.is_empty() && owned.table.buckets() < 64, "{} buckets", owned.table.buckets());
+    }
+
+    #[test]
+    fn watching_a_key_again_adds_nothing() {
+        let (mut owned, flag) = (Owned::new(), crate::sync::Arc::new(Flag::default()));
+        owned.slot(b"k", START, |slot| slot.set(content(b"v"), Deadline::Clear));
+        let hash = owned.env.hasher.hash(b"k");
+        assert_eq!(owned.part().watch(b"k", hash, START, &flag), Some(true));
+        assert_eq!(owned.part().watch(b"k", hash, START, &flag), None);
+        owned.side.touch(hash);
+        // The transaction is off, whatever else is watched.
+        assert!(flag.is_raised());
+        assert_eq!(owned.part().watch(b"k", hash, START, &flag), None);
+    }
+
+    proptest! {
+        /// Against a map of deadlines: the count of volatile keys is exact, what is due goes and nothing else does.
+        #[test]
+        fn agrees_with_a_map_of_deadlines(
+            steps in prop::collection::vec((0..8_u8, 0..12_u8, 0..12_u8, prop_oneof![0..100_u64, 0..10_000_000_u64]), 1..300),
+        ) {
+            let (mut owned, mut now) = (Owned::new(), START);
+            let mut model: BTreeMap<u8, Option<u64>> = BTreeMap::new();
+            for (kind, key, other, amount) in steps {
+                let at = now + 1 + amount;
+                // A slot removes what has expired.
+                let is_due = |it: &mut Option<u64>| it.is_some_and(|it| it <= now);
+                if kind < 6 && model.get_mut(&key).is_some_and(is_due) {
+                    model.remove(&key);
+                }
+                if kind == 5 && model.contains_key(&key) && model.get_mut(&other).is_some_and(is_due) {
+                    model.remove(&other);
+                }
+                match kind {
+                    0 => {
+                        owned.slot(&[key], now, |slot| slot.set(content(b"v"), Deadline::At(at)));
+                        model.insert(key, Some(at));
+                    }
+                    1 => {
+                        owned.slot(&[key], now, |slot| slot.set(content(&[b'x'; 300_000]), Deadline::Keep));
+                        model.entry(key).or_default();
+                    }
+                    2 => {
+                        owned.slot(&[key], now, |slot| slot.set(content(b"1"), Deadline::Clear));
+                        model.insert(key, None);
+                    }
+                    3 => {
+                        let deadline = (amount % 3 > 0).then_some(at);
+                        owned.slot(&[key], now, |slot| slot.set_deadline(deadline));
+                        model.entry(key).and_modify(|it| *it = deadline);
+                    }
+                    4 => {
+                        prop_assert_eq!(owned.slot(&[key], now, |slot| slot.remove()), model.remove(&key).is_some());
+                    }
+                    5 => {
+                        // With the same key twice it comes back.
+                        if let Some(value) = owned.slot(&[key], now, |slot| slot.take()) {
+                            owned.slot(&[other], now, |slot| slot.put(value));
+                            let deadline = model.remove(&key).expect("as the table");
+                            model.insert(other, deadline);
+                        }
+                    }
+                    6 if amount == 0 => {
+                        owned.part().clear();
+                        model.clear();
+                    }
+                    7 => {
+                        now += amount;
+                        while owned.part().expire(now, 4) {}
+                        // All that was due by the last full tick is gone; a reader sees the rest as expired.
+                        model.retain(|_, it| it.is_none_or(|it| tick_of(it) > now / TICK_MS));
+                        let expired: Vec<u8> = model.iter().filter(|(_, it)| it.is_some_and(|it| it <= now)).map(|(key, _)| *key).collect();
+                        for key in expired {
+                            prop_assert!(!owned.slot(&[key], now, |slot| slot.exists()));
+                            model.remove(&key);
+                        }
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(owned.table.len(), model.len());
+                prop_assert_eq!(owned.side.volatile, model.values().flatten().count());
+                for (key, deadline) in &model {
+                    let at = owned.table.find_key(owned.env.hasher.hash(&[*key]), &[*key]).expect("as in the map");
+                    prop_assert_eq!(owned.table.entry(at).deadline(), *deadline);
+                }
+                // Whatever has a deadline will be looked at by then.
+                let next = owned.side.wheel.as_ref().and_then(|wheel| wheel.next_tick());
+                let first = model.values().flatten().min().map(|it| tick_of(*it));
+                prop_assert!(first.is_none_or(|first| next.is_some_and(|next| next <= first)));
+            }
+        }
     }
 }

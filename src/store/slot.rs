@@ -142,7 +142,7 @@ impl<'a> Slot<'a> {
             return;
         }
         entry.set_on_wheel(true);
-        self.part.add_deadline(self.hash, new);
+        self.part.add_deadline(self.hash, new, self.now);
     }
 }
 

@@ -39,7 +39,8 @@ impl Watches {
     /// Least size at which pruning pays.
     const PRUNE_MIN: usize = 64;
 
-    pub fn add(&mut self, hash: u64, flag: &Arc<Flag>) {
+    /// Has the flag raised when the key changes; whether it was not to be raised for this key before.
+    pub fn add(&mut self, hash: u64, flag: &Arc<Flag>) -> bool {
         if self.by_hash.len() >= self.prune_at.max(Self::PRUNE_MIN) {
             self.by_hash.retain(|_, flags| {
                 flags.retain(|flag| flag.strong_count() > 0);
@@ -48,8 +49,12 @@ impl Watches {
             self.prune_at = self.by_hash.len() * 2;
         }
         let flags = self.by_hash.entry(hash).or_default();
-        flags.retain(|other| other.strong_count() > 0 && !std::ptr::eq(other.as_ptr(), Arc::as_ptr(flag)));
-        flags.push(Arc::downgrade(flag));
+        flags.retain(|other| other.strong_count() > 0);
+        let is_new = !flags.iter().any(|other| std::ptr::eq(other.as_ptr(), Arc::as_ptr(flag)));
+        if is_new {
+            flags.push(Arc::downgrade(flag));
+        }
+        is_new
     }
 
     /// The key with this hash changed.
@@ -101,8 +106,9 @@ mod tests {
     #[test]
     fn watching_a_key_twice_keeps_one_reference() {
         let (mut watches, flag) = (Watches::default(), Arc::new(Flag::default()));
+        assert!(watches.add(1, &flag));
         for _ in 0..100 {
-            watches.add(1, &flag);
+            assert!(!watches.add(1, &flag));
         }
         assert_eq!(Arc::weak_count(&flag), 1);
     }

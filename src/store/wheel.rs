@@ -34,6 +34,16 @@ pub enum Due {
     Again(u64),
 }
 
+impl Due {
+    /// The earlier of this and another look at `tick`.
+    pub fn sooner(self, tick: u64) -> Self {
+        match self {
+            Self::Again(other) if other <= tick => self,
+            _ => Self::Again(tick),
+        }
+    }
+}
+
 /// Tokens by the tick at which they are to be looked at.
 #[derive(Debug, Default)]
 pub struct Wheel {
@@ -44,6 +54,11 @@ pub struct Wheel {
 }
 
 impl Wheel {
+    /// An empty wheel whose time begins at tick `now`: with a nearer start, records go to finer slots at once.
+    pub fn starting_at(now: u64) -> Self {
+        Self { now, ..Self::default() }
+    }
+
     /// Adds a token that is due at `tick`; one in the past is due at once.
     pub fn insert(&mut self, tick: u64, token: u32) {
         if self.levels.is_empty() {
@@ -89,6 +104,13 @@ impl Wheel {
                 false
             }
         }
+    }
+
+    /// Takes all tokens out, in no order.
+    pub fn drain(&mut self) -> Vec<u32> {
+        self.records = 0;
+        let levels = std::mem::take(&mut self.levels);
+        levels.into_iter().flat_map(|level| level.slots).flatten().collect()
     }
 
     /// The tick at which there is something to look at next.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::client::encode;
 use crate::support::server::PATIENCE;
-use crate::support::{Server, each_engine, same_as_redis};
+use crate::support::{Client, Server, each_engine, same_as_redis};
 
 const MEBI: usize = 1 << 20;
 
@@ -13,6 +13,15 @@ fn wait_for_open_files(server: &Server, most: usize) {
     let since = Instant::now();
     while server.open_files() > most {
         assert!(since.elapsed() < PATIENCE, "{} files are open, {most} were", server.open_files());
+        std::thread::yield_now();
+    }
+}
+
+/// Waits until a client is not listed any more.
+fn wait_until_gone(watcher: &mut Client, id: i64) {
+    let since = Instant::now();
+    while !watcher.call(&format!("CLIENT LIST ID {id}")).text().is_empty() {
+        assert!(since.elapsed() < PATIENCE, "client {id} is still there");
         std::thread::yield_now();
     }
 }
@@ -116,6 +125,70 @@ each_engine! {
         assert!(replies.len() < 200 * b"+QUEUED\r\n".len());
         server.wait_for_log("client-query-buffer-limit");
         server.client().check("EXISTS k", ":0\r\n");
+    }
+
+    fn small_requests_of_a_transaction_count_with_what_they_occupy(peer) {
+        let server = peer.start_with(&["--client-query-buffer-limit", "1mb"]);
+        let mut client = server.client();
+        client.check("MULTI", "+OK\r\n");
+        // 60,000 are far below 1 MiB on the wire.
+        for _ in 0..60 {
+            if client.try_send("PING\r\n".repeat(1000)).is_err() {
+                break;
+            }
+        }
+        client.read_to_end();
+        server.wait_for_log("client-query-buffer-limit");
+    }
+
+    /// A short request can ask for very much: the reply is given up on the way, not when it is complete.
+    fn a_reply_is_not_made_beyond_the_hard_output_limit(peer) {
+        const TIMES: usize = 30_000;
+        let server = peer.start_with(&["--client-output-buffer-limit", "normal 1mb 0 0"]);
+        let mut watcher = server.client();
+        // Small enough to be copied into replies. 30,000 of them are 480 MB.
+        assert_eq!(watcher.request(&[b"SET".as_slice(), b"k", &[b'x'; 16_000]]).text(), "OK");
+        let mut clients = [server.client(), server.client()];
+        let mget: Vec<&str> = std::iter::once("MGET").chain(std::iter::repeat_n("k", TIMES)).collect();
+        clients[0].send(encode(&mget));
+        clients[1].check("MULTI", "+OK\r\n");
+        clients[1].send("GET k\r\n".repeat(TIMES));
+        for _ in 0..TIMES {
+            clients[1].expect("+QUEUED\r\n");
+        }
+        clients[1].send("EXEC\r\n");
+        for client in &mut clients {
+            client.expect_closed();
+        }
+        let most = server.resident_bytes_max();
+        assert!(most < 128 * MEBI as u64, "{most} bytes");
+        watcher.check("PING", "+PONG\r\n");
+    }
+
+    fn a_killed_client_that_does_not_read_is_gone(peer) {
+        let server = peer.start_with(&["--client-output-buffer-limit", "normal 0 0 0"]);
+        let (mut client, mut watcher) = (server.client(), server.client());
+        client.shrink_receive_buffer();
+        assert_eq!(watcher.request(&[b"SET".as_slice(), b"k", &vec![b'x'; 16 * MEBI]]).text(), "OK");
+        let id = client.call("CLIENT ID").int();
+        client.send("GET k\r\n");
+        client.expect("$16777216\r\n");
+        watcher.check(&format!("CLIENT KILL ID {id}"), ":1\r\n");
+        wait_until_gone(&mut watcher, id);
+    }
+
+    fn a_killed_client_that_is_paused_is_gone(peer) {
+        let server = peer.start();
+        let (mut client, mut watcher) = (server.client(), server.client());
+        let id = client.call("CLIENT ID").int();
+        watcher.check("CLIENT PAUSE 1000000 WRITE", "+OK\r\n");
+        // What comes before the paused request is answered at once.
+        client.send("PING\r\nSET k v\r\n");
+        client.expect("+PONG\r\n");
+        watcher.check(&format!("CLIENT KILL ID {id}"), ":1\r\n");
+        wait_until_gone(&mut watcher, id);
+        watcher.check("CLIENT UNPAUSE", "+OK\r\n");
+        watcher.check("EXISTS k", ":0\r\n");
     }
 
     fn replies_above_the_hard_output_limit(peer) {

@@ -1,6 +1,6 @@
 //! Commands that change a connection's state, in every order, and malformed input in each state.
 
-use crate::support::{Peer, Server, same_as_redis};
+use crate::support::{Peer, Server, Value, each_engine, same_as_redis};
 
 /// Commands that change the state of a connection or depend on it.
 const STEPS: &[&str] = &[
@@ -44,6 +44,34 @@ fn three_steps_in_every_order_answer_alike() {
 }
 
 same_as_redis! {
+    fn a_protocol_error_after_quit_is_not_looked_at(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.send("QUIT\r\n*abc\r\n");
+        client.expect("+OK\r\n");
+        client.expect_closed();
+    }
+
+    fn times_to_live_count_from_the_end_of_a_pause(peer) {
+        let server = peer.start();
+        let (mut client, mut watcher) = (server.client(), server.client());
+        watcher.check("SET clock v PX 50", "+OK\r\n");
+        watcher.check("CLIENT PAUSE 1000000 WRITE", "+OK\r\n");
+        client.send("PING\r\nSET k v PX 100000\r\n");
+        client.expect("+PONG\r\n");
+        while watcher.call("GET clock") != Value::Nil {
+            std::thread::yield_now();
+        }
+        let millis = |time: &Value| time.items()[0].int() * 1000 + time.items()[1].int() / 1000;
+        let resumed = millis(&watcher.call("TIME"));
+        watcher.check("CLIENT UNPAUSE", "+OK\r\n");
+        client.expect("+OK\r\n");
+        client.send("MULTI\r\nPTTL k\r\nTIME\r\nEXEC\r\n");
+        client.expect("+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+        let replies = client.read();
+        assert!(replies.items()[0].int() + millis(&replies.items()[1]) >= resumed + 100_000);
+    }
+
     fn a_protocol_error_ends_a_transaction(peer) {
         let server = peer.start();
         let mut watcher = server.client();
@@ -81,5 +109,14 @@ same_as_redis! {
         client.expect("-NOAUTH Authentication required.\r\n".repeat(4));
         client.expect("+OK\r\n:0\r\n+OK\r\n$1\r\nw\r\n");
         client.expect_open();
+    }
+}
+
+each_engine! {
+    fn a_muted_client_hears_of_no_protocol_error(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.send("CLIENT REPLY OFF\r\n*abc\r\n");
+        client.expect_closed();
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Instant;
 
+use crate::support::server::PATIENCE;
 use crate::support::{Client, Value, each_engine};
 
 /// Runs `work` once for each number below `threads`, at the same time.
@@ -46,6 +48,42 @@ fn int(client: &mut Client, request: &str) -> i64 {
 }
 
 each_engine! {
+    fn no_expired_key_is_forgotten(peer) {
+        let server = peer.start();
+        race(4, |i| {
+            let mut client = server.client();
+            for round in 0..100 {
+                let mut requests = String::new();
+                for step in 0..50 {
+                    // Whatever mixes the numbers a little.
+                    let n = (i * 5000 + round * 50 + step) * 7919;
+                    let (key, other, ttl) = (n % 1009, n % 499, n % 300 + 1);
+                    requests += &match n % 8 {
+                        0 | 1 => format!("SET k{key} v PX {ttl}\r\n"),
+                        2 => format!("PEXPIRE k{key} {ttl}\r\n"),
+                        3 => format!("PEXPIRE k{key} {}\r\n", ttl * 2),
+                        4 => format!("DEL k{key}\r\n"),
+                        5 => format!("MULTI\r\nPERSIST k{key}\r\nPEXPIRE k{key} {ttl}\r\nEXEC\r\n"),
+                        6 => format!("RENAME k{key} k{other}\r\n"),
+                        _ => format!("MULTI\r\nSET k{key} v\r\nPEXPIRE k{key} {ttl}\r\nEXEC\r\n"),
+                    };
+                }
+                let replies = requests.lines().count();
+                client.send(requests);
+                for _ in 0..replies {
+                    client.read();
+                }
+            }
+        });
+        // DBSIZE does not look at the keys: it is the server that removes them.
+        let mut client = server.client();
+        let since = Instant::now();
+        while int(&mut client, "DBSIZE") > 0 {
+            assert!(since.elapsed() < PATIENCE, "keys are left: {:?}", client.call("KEYS *"));
+            thread::yield_now();
+        }
+    }
+
     fn incr_from_many_clients_counts_exactly(peer) {
         const EACH: i64 = 2000;
         let server = peer.start();

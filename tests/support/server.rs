@@ -118,9 +118,12 @@ impl Server {
 
     /// Memory of the process that is resident, in bytes.
     pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the server runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+        self.status_bytes("VmRSS:")
+    }
+
+    /// The most memory of the process that ever was resident, in bytes.
+    pub fn resident_bytes_max(&self) -> u64 {
+        self.status_bytes("VmHWM:")
     }
 
     /// CPU time that the process has used, in clock ticks (100 a second).
@@ -161,6 +164,12 @@ impl Server {
             assert!(since.elapsed() < PATIENCE, "the server does not end\n{}", self.log());
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    fn status_bytes(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the server runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("Linux tells");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
     fn pid(&self) -> Pid {

@@ -21,6 +21,11 @@ fn walk(client: &mut Client, options: &str) -> (BTreeMap<String, usize>, usize) 
 }
 
 same_as_redis! {
+    fn the_cursor_is_looked_at_before_the_options(peer) {
+        let server = peer.start();
+        server.client().check("SCAN abc COUNT 0", "-ERR invalid cursor\r\n");
+    }
+
     fn scan_of_an_empty_database(peer) {
         let server = peer.start();
         let mut client = server.client();

@@ -17,8 +17,9 @@ use crate::store::wheel::TICK_MS;
 use crate::store::{Env, Part, PartId, Side};
 use crate::sync::Arc;
 
-/// Records of due keys looked at between two messages.
-const SLICE: usize = 128;
+/// Parts with due keys that are looked at between two messages, and records of each: some tens of microseconds.
+const DUE_PARTS: usize = 8;
+const DUE_RECORDS: usize = 16;
 
 /// One database: as many parts as the sharded engine has, so that cursors mean the same and tables grow in small steps.
 type Database = Box<[(Raw, Side)]>;
@@ -58,14 +59,16 @@ impl Owner {
     /// Answers messages until the last sender is gone.
     pub async fn run(mut self, mut receiver: mpsc::Receiver<Message>) {
         loop {
-            let message = if self.walking.is_empty() {
-                match tokio::time::timeout(self.time_until_due(), receiver.recv()).await {
+            let idle = self.time_until_due();
+            let message = if self.walking.is_empty() && !idle.is_zero() {
+                match tokio::time::timeout(idle, receiver.recv()).await {
                     Ok(Some(message)) => Some(message),
                     Ok(None) => return,
                     Err(_) => None,
                 }
             } else {
-                // Let the connections run, so that a walk delays them by one slice at most.
+                // Let the connections run, so that a walk or many due keys delay them by one slice at most. A timer would
+                // wait for a millisecond each time.
                 tokio::task::yield_now().await;
                 receiver.try_recv().ok()
             };
@@ -97,8 +100,10 @@ impl Owner {
                 for key in &batch.keys[request.keys()] {
                     let bytes = batch.spans[request.spans()][key.arg as usize].of(&batch.input);
                     let mut owned = self.owned();
-                    let existed = owned.part(db, key.hash).watch(bytes, key.hash, batch.now, &watching.flag);
-                    watching.keys.push(Watched { db, hash: key.hash, key: bytes.into(), existed });
+                    let watched = owned.part(db, key.hash).watch(bytes, key.hash, batch.now, &watching.flag);
+                    if let Some(existed) = watched {
+                        watching.keys.push(Watched { db, hash: key.hash, key: bytes.into(), existed });
+                    }
                 }
                 let _ = answer.send((batch, watching));
             }
@@ -161,11 +166,12 @@ impl Owner {
         if next > now / TICK_MS {
             return;
         }
-        if let Some(id) = agenda.pop(now / TICK_MS) {
+        for _ in 0..DUE_PARTS {
+            let Some(id) = agenda.pop(now / TICK_MS) else { break };
             // What is left of this part comes up again at once: it is back on the agenda, due.
             let mut owned = self.owned();
             let mut part = owned.at(id);
-            part.expire(now, SLICE);
+            part.expire(now, DUE_RECORDS);
             part.reschedule();
         }
     }

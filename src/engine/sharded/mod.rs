@@ -193,8 +193,9 @@ impl Engine for Sharded {
         for key in &batch.keys[request.keys()] {
             let bytes = batch.spans[request.spans()][key.arg as usize].of(&batch.input);
             let mut exclusive = self.shards.write(self.shards.part_of(db, key.hash), &self.server.env);
-            let existed = exclusive.part().watch(bytes, key.hash, batch.now, &watching.flag);
-            watching.keys.push(Watched { db, hash: key.hash, key: bytes.into(), existed });
+            if let Some(existed) = exclusive.part().watch(bytes, key.hash, batch.now, &watching.flag) {
+                watching.keys.push(Watched { db, hash: key.hash, key: bytes.into(), existed });
+            }
         }
         Ok((batch, watching))
     }

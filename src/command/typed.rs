@@ -1,0 +1,26 @@
+//! The value of a key as the type that a command is about.
+
+use crate::error::Error;
+use crate::store::{Entry, Limits, Slot};
+
+/// What `of` sees in the entry; `None` when the key is missing.
+///
+/// # Errors
+/// [`Error::WrongType`] when the key holds something else.
+#[inline]
+pub fn view<'a, V>(entry: Option<&'a Entry>, of: impl FnOnce(&'a Entry) -> Option<V>) -> Result<Option<V>, Error> {
+    entry.map(|entry| of(entry).ok_or(Error::WrongType)).transpose()
+}
+
+/// As [`view`], to change it.
+///
+/// # Errors
+/// As for [`view`].
+#[inline]
+pub fn edit<'a, E>(
+    slot: &'a mut Slot<'_>,
+    limits: &'a Limits,
+    of: impl FnOnce(&'a mut Entry, &'a Limits) -> Option<E>,
+) -> Result<Option<E>, Error> {
+    slot.entry_mut().map(|entry| of(entry, limits).ok_or(Error::WrongType)).transpose()
+}
