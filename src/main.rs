@@ -68,13 +68,15 @@ async fn run<E: Engine>(server: &Arc<Server>, engine: Arc<E>, runtimes: &Runtime
     for address in listeners.addresses() {
         tracing::info!(%address, engine = engine.name(), "Kiba {} is ready to accept connections", env!("CARGO_PKG_VERSION"));
     }
-    listeners.accept(server, &engine, &runtimes.spawner());
+    let acceptors = listeners.accept(server, &engine, &runtimes.spawner());
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
         () = server.stopped() => tracing::info!("SHUTDOWN: stopping"),
     }
     server.request_stop();
+    // Nobody is let in any more, and the Unix socket is gone.
+    acceptors.join_all().await;
     // What was read is answered; a client that does not take its answer does not hold up the end.
     const GRACE: Duration = Duration::from_secs(5);
     if tokio::time::timeout(GRACE, server.clients.wait_until_empty()).await.is_err() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::task::JoinSet;
 
 use super::connection;
 use super::runtime::Spawner;
@@ -72,24 +73,26 @@ impl Listeners {
         self.tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Accepts connections until the server stops.
-    pub fn accept<E: Engine>(self, server: &Arc<Server>, engine: &Arc<E>, spawner: &Spawner) {
+    /// Accepts connections until the server stops; returns the tasks that do, which end then.
+    pub fn accept<E: Engine>(self, server: &Arc<Server>, engine: &Arc<E>, spawner: &Spawner) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
         for listener in self.tcp {
             let acceptor =
                 Acceptor { server: Arc::clone(server), engine: Arc::clone(engine), spawner: spawner.clone() };
-            tokio::spawn(async move {
+            tasks.spawn(async move {
                 acceptor.until_stop(|| listener.accept(), |(stream, peer)| acceptor.tcp(stream, peer)).await;
             });
         }
         if let Some((listener, path)) = self.unix {
             let acceptor =
                 Acceptor { server: Arc::clone(server), engine: Arc::clone(engine), spawner: spawner.clone() };
-            tokio::spawn(async move {
+            tasks.spawn(async move {
                 let name = format!("{}:0", path.display());
                 acceptor.until_stop(|| listener.accept(), |(stream, _)| acceptor.unix(stream, &name)).await;
                 let _ = std::fs::remove_file(&path);
             });
         }
+        tasks
     }
 }
 

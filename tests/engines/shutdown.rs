@@ -16,6 +16,19 @@ each_engine! {
         }
     }
 
+    fn the_unix_socket_is_gone_afterwards(peer) {
+        let path = std::env::temp_dir().join(format!("kiba-{}-{peer:?}.sock", std::process::id()));
+        let mut server = peer.start_with(&["--unixsocket", path.to_str().expect("text")]);
+        let mut stream = std::os::unix::net::UnixStream::connect(&path).expect("the socket listens");
+        std::io::Write::write_all(&mut stream, b"PING\r\n").expect("it reads");
+        let mut reply = [0; 7];
+        std::io::Read::read_exact(&mut stream, &mut reply).expect("it answers");
+        assert_eq!(&reply, b"+PONG\r\n");
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+        assert!(!path.exists());
+    }
+
     /// Replies are whole and in order up to where the server stopped reading.
     fn what_was_read_is_answered(peer) {
         let mut server = peer.start();
