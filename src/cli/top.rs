@@ -192,6 +192,11 @@ impl Screen {
             0 => String::new(),
             max => format!(" of {}", bytes_text(max)),
         };
+        // Not every server keeps it.
+        let peak = match sample.memory_peak {
+            0 => "-".to_string(),
+            peak => bytes_text(peak),
+        };
         let rate = |bytes: f64| format!("{}/s", bytes_text(bytes.max(0.0) as u64));
         let lines = [
             format!(
@@ -199,9 +204,8 @@ impl Screen {
                 sample.clients, sample.blocked, hits, sample.expired, sample.evicted
             ),
             format!(
-                " memory {}{limit}  peak {}  rss {}  fragmentation {:.2}",
+                " memory {}{limit}  peak {peak}  rss {}  fragmentation {:.2}",
                 bytes_text(sample.memory),
-                bytes_text(sample.memory_peak),
                 bytes_text(sample.memory_rss),
                 sample.fragmentation
             ),
