@@ -133,6 +133,8 @@ fn resetstat(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next
 fn apply(id: Id, server: &Server) -> Result<(), String> {
     match id {
         Id::LogLevel => server.apply_log_level(),
+        // Idle clients wait by the old one.
+        Id::Timeout => server.clients.wake_all(),
         Id::Maxclients => {
             let wanted = u64::from(server.config.maxclients());
             let fitting = open_files::raise(wanted);

@@ -119,8 +119,9 @@ impl<E: Engine> Connection<E> {
         Ok(())
     }
 
-    /// Reads what there is; `None` when the connection is to end.
+    /// Reads what there is; `None` when the connection is to end. Nothing new when the configured timeout changed.
     async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S, client: &Client) -> io::Result<Option<Box<Batch>>> {
+        let timeout = self.server.config.timeout();
         let reading = poll_fn(|cx| {
             if client.is_killed() || self.server.is_stopping() {
                 return Poll::Ready(Ok(None));
@@ -141,6 +142,10 @@ impl<E: Engine> Connection<E> {
                 Poll::Pending => {
                     // Whoever has news for this client wakes the task; look once more in case it just did.
                     client.register(cx.waker());
+                    if self.server.config.timeout() != timeout {
+                        // Nothing new, so that this waits again, with the new time.
+                        return Poll::Ready(Ok(Some(batch)));
+                    }
                     if before > 0 {
                         // Give back the room that was reserved: many clients may wait here.
                         batch.input.shrink_to(if before < SMALL { before } else { before * 2 });
@@ -159,7 +164,7 @@ impl<E: Engine> Connection<E> {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             }
         });
-        match self.server.config.timeout() {
+        match timeout {
             0 => reading.await,
             seconds => match tokio::time::timeout(Duration::from_secs(u64::from(seconds)), reading).await {
                 Ok(result) => result,

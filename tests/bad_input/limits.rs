@@ -224,6 +224,18 @@ each_engine! {
         watcher.check("PING", "+PONG\r\n");
     }
 
+    fn a_timeout_that_is_set_later_reaches_clients_that_wait_already(peer) {
+        let server = peer.start();
+        let mut idle = server.client();
+        idle.check("PING", "+PONG\r\n");
+        let mut midway = server.client();
+        midway.send("*2\r\n$3\r\nGET\r\n");
+        let mut other = server.client();
+        other.check("CONFIG SET timeout 1", "+OK\r\n");
+        idle.expect_closed();
+        midway.expect_closed();
+    }
+
     fn an_idle_client_is_closed_after_timeout(peer) {
         let server = peer.start_with(&["--timeout", "1"]);
         let mut client = server.client();
