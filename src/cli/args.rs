@@ -3,6 +3,8 @@
 //! redis-cli reads options until the first word that is none; everything behind belongs to the command, hyphens
 //! included. [`parse`] finds that border first and lets clap see only the options before it. The first word may also
 //! be an address (`host:port`, `kiba://...`) or one of kiba-cli's own tools; `docs/cli.md` has the rule.
+// Doc comments are the help's text, in which brackets mean what may be left out.
+#![allow(rustdoc::broken_intra_doc_links)]
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

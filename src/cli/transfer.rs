@@ -2,6 +2,8 @@
 //!
 //! Keys are found by SCAN. A value travels as DUMP and RESTORE; where the servers' formats differ it is read and
 //! written by type instead. Comparison is by content, so that two encodings of the same value are equal.
+// Doc comments are the help's text, in which brackets mean what may be left out.
+#![allow(rustdoc::broken_intra_doc_links)]
 
 #[path = "transfer/compare.rs"]
 mod compare;

@@ -107,7 +107,7 @@ pub(super) const SPECS: &[Spec] = &[
 
 const WRONG_PASS: Error = Error::Other("WRONGPASS invalid username-password pair or user is disabled.");
 
-/// PING [message] -> PONG, or the message.
+/// `PING [message]` -> PONG, or the message.
 fn ping(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
     match call.len() {
         1 => reply.simple("PONG"),
@@ -136,7 +136,7 @@ fn select(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<N
     Ok(Next::Continue)
 }
 
-/// AUTH [username] password -> OK.
+/// `AUTH [username] password` -> OK.
 fn auth(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
     let (user, password) = match call.len() {
         2 if call.server.config.requirepass().is_empty() => {

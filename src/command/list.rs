@@ -81,12 +81,12 @@ fn rpush(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effe
     push(slot, End::Back, call, reply)
 }
 
-/// LPOP key [count] -> the element, or an array of up to `count`; nil when the key is missing.
+/// `LPOP key [count]` -> the element, or an array of up to `count`; nil when the key is missing.
 fn lpop(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
     pop(slot, End::Front, call, reply)
 }
 
-/// RPOP key [count] -> as LPOP, from the other end.
+/// `RPOP key [count]` -> as LPOP, from the other end.
 fn rpop(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
     pop(slot, End::Back, call, reply)
 }

@@ -66,7 +66,7 @@ fn role(_: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result<Next, Error>
     Ok(Next::Continue)
 }
 
-/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT] -> no reply; the connection is closed.
+/// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]` -> no reply; the connection is closed.
 fn shutdown(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
     match ShutdownOptions::parse(call)? {
         ShutdownOptions { abort: true, .. } => Err(Error::Other("ERR No shutdown in progress.")),

@@ -99,7 +99,7 @@ fn get(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Err
     Ok(())
 }
 
-/// SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL] -> OK, nil when the condition
+/// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]` -> OK, nil when the condition
 /// is not met; with GET the old string instead of either.
 fn set(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
     let options = if call.len() == 3 { SetOptions::PLAIN } else { SetOptions::parse(call)? };
