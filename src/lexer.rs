@@ -155,16 +155,6 @@ impl Lexer {
         }
     }
 
-    /// How many bytes have been consumed by complete requests and by the finished part of the present one.
-    pub fn consumed(&self) -> usize {
-        self.at
-    }
-
-    /// Whether a request has begun and is not complete.
-    pub fn is_midway(&self, input: &[u8]) -> bool {
-        self.args_left > 0 || self.at < input.len()
-    }
-
     /// The total length that the input needs before another call can get further, as far as it is known.
     pub fn wanted(&self) -> usize {
         self.at + self.bulk.map_or(1, |len| len + 2)

@@ -70,8 +70,6 @@ stats! {
     input_bytes
     /// Bytes written to clients.
     output_bytes
-    /// Error replies.
-    errors
     /// Clients closed because they did not read their replies.
     output_limit_disconnections
     /// Clients closed because their request grew too large.
