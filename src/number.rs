@@ -42,6 +42,106 @@ pub fn parse_u64(bytes: &[u8]) -> Option<u64> {
     }
 }
 
+/// Reads a floating point number: decimal with or without exponent, or `inf`; never `nan`.
+///
+/// What does not fit (`1e400`, and `1e-400` other than zero) is refused, as Redis does. It also reads C's
+/// hexadecimal notation, which this does not.
+pub fn parse_f64(bytes: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let value: f64 = text.parse().ok()?;
+    let digits = text.trim_start_matches(['+', '-']);
+    let is_word = digits.starts_with(['i', 'I']);
+    let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
+    let is_underflow = value == 0.0 && mantissa.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+    (!value.is_nan() && value.is_infinite() == is_word && !is_underflow).then_some(value)
+}
+
+/// The text of a double, on the stack.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    bytes: [u8; 32],
+    len: u8,
+}
+
+impl Text {
+    const EMPTY: Self = Self { bytes: [0; 32], len: 0 };
+
+    fn of(parts: &[&[u8]]) -> Self {
+        let mut text = Self::EMPTY;
+        parts.iter().for_each(|part| text.push(part));
+        text
+    }
+
+    fn push(&mut self, part: &[u8]) {
+        let at = usize::from(self.len);
+        self.bytes[at..at + part.len()].copy_from_slice(part);
+        self.len += part.len() as u8;
+    }
+}
+
+impl std::ops::Deref for Text {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl std::io::Write for Text {
+    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+        self.push(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The text of a double as Redis 7.2 and later write it: the fewest digits that read back as the same number.
+///
+/// Plain notation for whole numbers of up to 7 digits more than are significant and for fractions down to about 1e-7,
+/// scientific notation (`1e+30`) beyond. At most 24 bytes.
+pub fn format_f64(value: f64) -> Text {
+    use std::io::Write as _;
+    /// Whole numbers up to 2^52 are written as integers.
+    const WHOLE_MAX: f64 = 4_503_599_627_370_496.0;
+    if value.is_nan() {
+        return Text::of(&[b"nan"]);
+    }
+    if value.is_infinite() {
+        return Text::of(&[if value > 0.0 { b"inf" } else { b"-inf" }]);
+    }
+    let sign: &[u8] = if value.is_sign_negative() { b"-" } else { b"" };
+    if value.trunc() == value && value.abs() < WHOLE_MAX {
+        return Text::of(&[sign, itoa::Buffer::new().format(value.abs() as u64).as_bytes()]);
+    }
+    let mut scientific = Text::EMPTY;
+    write!(scientific, "{:e}", value.abs()).expect("17 digits and an exponent fit");
+    let split = scientific.iter().position(|&byte| byte == b'e').expect("an exponent");
+    let exponent = std::str::from_utf8(&scientific[split + 1..]).ok().and_then(|text| text.parse::<i32>().ok());
+    let exponent = exponent.expect("digits");
+    let digits: smallvec::SmallVec<[u8; 17]> =
+        scientific[..split].iter().copied().filter(|&byte| byte != b'.').collect();
+    let count = digits.len() as i32;
+    // The value is `digits` times ten to this power.
+    let power = exponent - (count - 1);
+    const ZEROS: &[u8] = b"000000000000000000000000";
+    if power >= 0 && exponent.abs() < count + 7 {
+        Text::of(&[sign, &digits, &ZEROS[..power as usize]])
+    } else if power < 0 && (power > -7 || exponent.abs() < 4) {
+        match count + power {
+            whole @ 1.. => Text::of(&[sign, &digits[..whole as usize], b".", &digits[whole as usize..]]),
+            zeros => Text::of(&[sign, b"0.", &ZEROS[..zeros.unsigned_abs() as usize], &digits]),
+        }
+    } else {
+        let point: &[u8] = if count > 1 { b"." } else { b"" };
+        let e: &[u8] = if exponent < 0 { b"e-" } else { b"e+" };
+        let exponent = itoa::Buffer::new().format(exponent.unsigned_abs()).to_owned();
+        Text::of(&[sign, &digits[..1], point, &digits[1..], e, exponent.as_bytes()])
+    }
+}
+
 #[cfg(all(test, not(kiba_loom)))]
 mod tests {
     use super::*;
@@ -74,7 +174,54 @@ mod tests {
         }
     }
 
+    #[test]
+    fn doubles_are_written_as_redis_does() {
+        let cases = [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (3.0, "3"),
+            (-17.0, "-17"),
+            (0.1, "0.1"),
+            (3.14, "3.14"),
+            (-1.5e-5, "-0.000015"),
+            (1.5e-7, "1.5e-7"),
+            (1e-7, "1e-7"),
+            (1.2345e-9, "1.2345e-9"),
+            (1e21, "1e+21"),
+            (1e17, "1e+17"),
+            (1234567890123456.5, "1234567890123456.5"),
+            (4503599627370497.0, "4503599627370497"),
+            (1.7976931348623157e308, "1.7976931348623157e+308"),
+            (5e-324, "5e-324"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(std::str::from_utf8(&format_f64(value)), Ok(text));
+        }
+    }
+
+    #[test]
+    fn doubles_are_read_strictly() {
+        for (text, value) in [("1", 1.0), ("+1.5e3", 1500.0), ("-.5", -0.5), ("inf", f64::INFINITY), ("0e9", 0.0)] {
+            assert_eq!(parse_f64(text.as_bytes()), Some(value), "{text}");
+        }
+        assert_eq!(parse_f64(b"-Infinity"), Some(f64::NEG_INFINITY));
+        for text in ["", " 1", "1 ", "nan", "-nan", "1e400", "-1e400", "1e-400", "1x", "e", ".", "+", "--1"] {
+            assert_eq!(parse_f64(text.as_bytes()), None, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn doubles_survive(bits: u64) {
+            let value = f64::from_bits(bits);
+            if !value.is_nan() {
+                let text = format_f64(value);
+                prop_assert_eq!(parse_f64(&text), Some(value), "{:?}", std::str::from_utf8(&text));
+            }
+        }
+
         #[test]
         fn reads_what_printing_writes(value: i64) {
             prop_assert_eq!(parse_i64(value.to_string().as_bytes()), Some(value));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::command::{self, Command, Key, Run};
+use crate::command::{self, Arguments, Command, Key, Place, Run};
 use crate::lexer::Span;
 use crate::reply::Reply;
 use crate::store::KeyHasher;
@@ -57,14 +57,10 @@ impl Batch {
         let first_key = self.keys.len();
         let verdict = resolve(&self.input, arguments);
         if let Verdict::Run(command) = verdict {
-            let input = &self.input;
-            self.keys.extend(
-                command
-                    .spec
-                    .keys
-                    .of(arguments.len())
-                    .map(|arg| Key { arg: arg as u32, hash: hasher.hash(arguments[arg].of(input)) }),
-            );
+            let (input, keys) = (&self.input, &mut self.keys);
+            command.spec.keys.each(Arguments { input, spans: arguments }, |Place { arg, elsewhere }| {
+                keys.push(Key { arg: arg as u32, elsewhere, hash: hasher.hash(arguments[arg].of(input)) });
+            });
         }
         self.requests.push(Request {
             verdict,

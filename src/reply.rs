@@ -109,6 +109,19 @@ impl Reply {
         self.bulk(itoa::Buffer::new().format(value).as_bytes());
     }
 
+    /// A double: of its own type in RESP3, a bulk string in RESP2.
+    pub fn double(&mut self, value: f64) {
+        let text = crate::number::format_f64(value);
+        match self.resp {
+            Resp::V2 => self.bulk(&text),
+            Resp::V3 => {
+                self.bytes.push(b',');
+                self.bytes.extend_from_slice(&text);
+                self.crlf();
+            }
+        }
+    }
+
     /// A large string, which is shared rather than copied when that pays.
     pub fn bulk_shared(&mut self, bytes: &SharedBytes) {
         if bytes.len() < SHARE_MIN {

@@ -162,6 +162,7 @@ mod tests {
             let uses = key_uses(command.full_name);
             match command.spec.keys {
                 Keys::None => assert!(uses.is_empty(), "{}", command.full_name),
+                Keys::Counted { .. } | Keys::Found(_) => assert!(!uses.is_empty(), "{}", command.full_name),
                 Keys::Range { first, last, step } => {
                     assert!(!uses.is_empty(), "{}", command.full_name);
                     if uses.len() > 1 {

@@ -1,6 +1,8 @@
 //! COMMAND: the table of commands, told to clients.
 
-use super::{Arity, Call, Command, Flags, Keys, Next, Run, Spec, details, find, help, registry, subcommand, syntax};
+use super::{
+    Arguments, Arity, Call, Command, Flags, Keys, Next, Run, Spec, details, find, help, registry, subcommand, syntax,
+};
 use crate::error::Error;
 use crate::glob;
 use crate::reply::Reply;
@@ -203,14 +205,20 @@ fn keys_of<'a>(call: &Call<'a>) -> Result<(&'static Command, Vec<KeyAt<'a>>), Er
     if !command.subcommands.is_empty() && call.len() > 3 {
         command = subcommand(command, call.arg(3)).ok_or(INVALID)?;
     }
-    if command.spec.keys == Keys::None {
+    if command.spec.keys.is_none() {
         return Err(Error::Other("ERR The command has no key arguments"));
     }
     let count = call.len() - 2;
     if !command.spec.arity.allows(count) {
         return Err(Error::Other("ERR Invalid number of arguments specified for command"));
     }
-    Ok((command, command.spec.keys.of(count).map(|at| (at, call.arg(at + 2))).collect()))
+    let mut keys = Vec::new();
+    let arguments = Arguments { input: call.input, spans: &call.spans[2..] };
+    command.spec.keys.each(arguments, |place| keys.push((place.arg, call.arg(place.arg + 2))));
+    if keys.is_empty() {
+        return Err(Error::Other("ERR Invalid arguments specified for command"));
+    }
+    Ok((command, keys))
 }
 
 /// The ten elements of a command's description.

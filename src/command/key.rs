@@ -2,7 +2,7 @@
 
 use super::expiry::Unit;
 use super::{
-    Arity, Call, Effect, Effects, Entries, Event, Flags, Keys, Keyspace, Progress, Run, Slots, Spec, Step, help,
+    Arity, Call, Effect, Effects, Entries, Event, Flags, Held, Keys, Keyspace, Progress, Run, Slots, Spec, Step, help,
 };
 use crate::error::Error;
 use crate::glob;
@@ -125,7 +125,7 @@ pub(super) const SPECS: &[Spec] = &[
     Spec {
         name: "rename",
         arity: Arity::exactly(3),
-        keys: Keys::Range { first: 1, last: 2, step: 1 },
+        keys: Keys::TWO,
         run: Run::WriteMany(rename),
         flags: Flags::NONE,
         since: "1.0.0",
@@ -377,7 +377,7 @@ fn scan(space: &mut dyn Keyspace, progress: &mut Progress, call: &Call<'_>, repl
 }
 
 /// DBSIZE -> the number of keys, those included whose deadline has passed unnoticed.
-fn dbsize(space: &mut dyn Keyspace, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+fn dbsize(space: &mut dyn Held, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     let mut keys = 0;
     if space.is_used(call.db) {
         for part in 0..space.parts() {
@@ -389,7 +389,7 @@ fn dbsize(space: &mut dyn Keyspace, call: &Call<'_>, reply: &mut Reply) -> Resul
 }
 
 /// FLUSHDB [ASYNC | SYNC] -> OK. Freeing is always in the background.
-fn flushdb(space: &mut dyn Keyspace, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+fn flushdb(space: &mut dyn Held, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     check_flush_option(call)?;
     clear(space, call.db);
     reply.ok();
@@ -397,7 +397,7 @@ fn flushdb(space: &mut dyn Keyspace, call: &Call<'_>, reply: &mut Reply) -> Resu
 }
 
 /// FLUSHALL [ASYNC | SYNC] -> OK.
-fn flushall(space: &mut dyn Keyspace, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+fn flushall(space: &mut dyn Held, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     check_flush_option(call)?;
     for db in 0..space.databases() {
         clear(space, db);
@@ -415,7 +415,7 @@ fn object_encoding(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Re
     Ok(())
 }
 
-fn clear(space: &mut dyn Keyspace, db: u16) {
+fn clear(space: &mut dyn Held, db: u16) {
     if space.is_used(db) {
         for part in 0..space.parts() {
             space.write(db, part, &mut |mut part| part.clear());

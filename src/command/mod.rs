@@ -14,6 +14,7 @@ mod help;
 mod info;
 mod introspection;
 mod key;
+mod keys;
 mod list;
 mod memory;
 mod registry;
@@ -27,6 +28,7 @@ mod transaction;
 mod typed;
 
 pub use call::Call;
+pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
 pub use registry::{Command, by_index, commands, find, subcommand};
 
 use smallvec::SmallVec;
@@ -73,44 +75,6 @@ impl Arity {
     /// As COMMAND shows it: negative for a minimum.
     pub fn code(self) -> i64 {
         i64::from(self.0)
-    }
-}
-
-/// Which arguments are keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keys {
-    None,
-    /// From `first` to `last` (negative: counted from the end) in steps, as COMMAND shows it.
-    Range {
-        first: u8,
-        last: i8,
-        step: u8,
-    },
-}
-
-impl Keys {
-    pub const ONE: Self = Self::Range { first: 1, last: 1, step: 1 };
-    pub const ALL: Self = Self::Range { first: 1, last: -1, step: 1 };
-
-    /// The indices of the keys among `count` arguments.
-    #[inline]
-    pub fn of(self, count: usize) -> impl Iterator<Item = usize> {
-        let (first, last, step) = match self {
-            Self::None => (1, 0, 1),
-            Self::Range { first, last, step } if last < 0 => {
-                (first as usize, count.saturating_sub(last.unsigned_abs() as usize), step as usize)
-            }
-            Self::Range { first, last, step } => (first as usize, last as usize, step as usize),
-        };
-        (first..=last.min(count.saturating_sub(1))).step_by(step)
-    }
-
-    /// First key, last key and step as COMMAND shows them.
-    pub fn codes(self) -> [i64; 3] {
-        match self {
-            Self::None => [0, 0, 0],
-            Self::Range { first, last, step } => [i64::from(first), i64::from(last), i64::from(step)],
-        }
     }
 }
 
@@ -192,7 +156,14 @@ pub enum Run {
     /// The whole key space, a slice at a time: other commands run in between.
     Walk(fn(&mut dyn Keyspace, &mut Progress, &Call<'_>, &mut Reply) -> Result<Step, Error>),
     /// The whole key space at one moment: everything is held.
-    Whole(fn(&mut dyn Keyspace, &Call<'_>, &mut Reply) -> Result<(), Error>),
+    Whole(fn(&mut dyn Held, &Call<'_>, &mut Reply) -> Result<(), Error>),
+    /// The declared keys, exclusively, or everything where the arguments ask for more than they name.
+    ManyOrWhole {
+        is_whole: fn(Arguments<'_>) -> bool,
+        many: fn(&mut Slots<'_>, &Call<'_>, &mut Reply) -> Result<Effects, Error>,
+        /// Runs on the declared keys' slots as well; their part is reached through [`Held`].
+        whole: fn(&mut dyn Held, &[Key], &Call<'_>, &mut Reply) -> Result<Effects, Error>,
+    },
     /// The connection and the server; no data.
     Session(SessionRun),
     /// The executor itself: transactions and what waits.
@@ -285,7 +256,7 @@ impl<'a> Slots<'a> {
     /// Runs `f` on the slot of the key with number `i`.
     pub fn with<T>(&mut self, i: usize, f: impl FnOnce(&mut Slot<'_>) -> T) -> T {
         let key = self.keys[i];
-        let mut part = self.parts.part(self.call.db, key.hash);
+        let mut part = self.parts.part(key.elsewhere.unwrap_or(self.call.db), key.hash);
         f(&mut part.slot(self.call.arg(key.arg as usize), key.hash, self.call.now))
     }
 
@@ -310,7 +281,9 @@ impl<'a> Entries<'a> {
 
     /// The live entry of each key, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<&'a Entry>> {
-        self.keys.iter().map(|&key| lookup(self.tables.table(self.call.db, key.hash), key, self.call, self.tally))
+        self.keys.iter().map(|&key| {
+            lookup(self.tables.table(key.elsewhere.unwrap_or(self.call.db), key.hash), key, self.call, self.tally)
+        })
     }
 }
 
@@ -333,13 +306,6 @@ pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> O
     }
 }
 
-/// One key of a request: which argument, and its hash.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    pub arg: u32,
-    pub hash: u64,
-}
-
 /// The key space as a sequence of parts. Outside of transactions each visit locks one part.
 pub trait Keyspace {
     fn databases(&self) -> u16;
@@ -356,6 +322,10 @@ pub trait Keyspace {
     /// Visits a part exclusively.
     fn write(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(Part<'_>));
 }
+
+/// Everything that a command may reach, held exclusively.
+pub trait Held: Parts + Keyspace {}
+impl<T: Parts + Keyspace> Held for T {}
 
 /// How far a walk has come; kept between its slices.
 #[derive(Debug, Default)]

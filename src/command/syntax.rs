@@ -4,7 +4,7 @@
 //! `<a | b>` is one of several, `x [x ...]` is one or more, `<...> ...` as well. A `WORD` in front of names or of a choice
 //! belongs to them.
 
-use super::{Command, Keys, details};
+use super::{Command, details};
 use crate::reply::Reply;
 
 /// The arguments of a command as one line; empty when it has none.
@@ -236,9 +236,7 @@ impl Writer<'_> {
         }
         let command = self.command.full_name;
         match name {
-            "key" | "newkey" | "source" | "destination" | "key1" | "key2" if self.command.spec.keys != Keys::None => {
-                "key"
-            }
+            "key" | "newkey" | "source" | "destination" | "key1" | "key2" if !self.command.spec.keys.is_none() => "key",
             "pattern" => "pattern",
             "increment" if command.ends_with("float") => "double",
             "timeout" if command.starts_with('b') => "double",

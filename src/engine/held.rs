@@ -2,16 +2,12 @@
 
 use super::apply::apply;
 use crate::command::{
-    Call, Command, Effect, Effects, Entries, Key, Keyspace, Parts, Progress, Run, Slots, Step, lookup,
+    Arguments, Call, Command, Effect, Effects, Entries, Held, Key, Parts, Progress, Run, Slots, Step, lookup,
 };
 use crate::error::Error;
 use crate::reply::{Mark, Reply};
 use crate::server::Tally;
 use crate::store::{Part, Slot};
-
-/// Everything that a command may reach, held exclusively.
-pub trait Held: Parts + Keyspace {}
-impl<T: Parts + Keyspace> Held for T {}
 
 /// Runs a command that writes one key.
 #[inline]
@@ -42,9 +38,34 @@ pub fn write_many(
     reply: &mut Reply,
 ) {
     let mark = reply.mark();
-    let mut slots = Slots::new(parts, keys, call);
-    match run(&mut slots, call, reply) {
+    let outcome = run(&mut Slots::new(parts, keys, call), call, reply);
+    conclude(outcome, parts, keys, call, mark, reply);
+}
+
+/// Runs a command on everything there is, which is held.
+pub fn whole(
+    run: fn(&mut dyn Held, &[Key], &Call<'_>, &mut Reply) -> Result<Effects, Error>,
+    held: &mut dyn Held,
+    keys: &[Key],
+    call: &Call<'_>,
+    reply: &mut Reply,
+) {
+    let mark = reply.mark();
+    let outcome = run(held, keys, call, reply);
+    conclude(outcome, held, keys, call, mark, reply);
+}
+
+fn conclude(
+    outcome: Result<Effects, Error>,
+    parts: &mut dyn Parts,
+    keys: &[Key],
+    call: &Call<'_>,
+    mark: Mark,
+    reply: &mut Reply,
+) {
+    match outcome {
         Ok(effects) => {
+            let mut slots = Slots::new(parts, keys, call);
             for (i, effect) in effects {
                 slots.with(i, |slot| apply(slot, effect));
             }
@@ -94,6 +115,13 @@ pub fn run(
             }
         }
         Run::Whole(run) => settle(run(held, call, reply), mark, reply),
+        Run::ManyOrWhole { is_whole, many, whole: run } => {
+            if is_whole(Arguments { input: call.input, spans: call.spans }) {
+                whole(run, held, keys, call, reply);
+            } else {
+                write_many(many, held, keys, call, reply);
+            }
+        }
         Run::Session(_) | Run::SessionOr(..) | Run::Control(_) | Run::Container(_) => {
             unreachable!("the executor runs these itself")
         }

@@ -11,7 +11,7 @@ pub mod sharded;
 use std::future::Future;
 use std::ops::Range;
 
-use crate::command::{Call, Control, Run};
+use crate::command::{Call, Control, Held, Run};
 use crate::parser::{Batch, Request, Verdict};
 use crate::server::{Server, Tally};
 use crate::session::Session;
@@ -89,7 +89,7 @@ pub trait Engine: Send + Sync + 'static {
 }
 
 /// Runs a transaction on parts that are held already. Shared by the engines.
-fn transact(held: &mut dyn held::Held, transaction: &mut Transaction, server: &Server) {
+fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server) {
     let Transaction { batch, session, watching, is_aborted } = transaction;
     let tally = Tally::default();
     *is_aborted = watching.flag.is_raised()

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use self::shards::{Shards, Unheld};
 use super::{Engine, FLUSH, Gone, Transaction, Watched, Watching, held};
-use crate::command::{Call, Entries, Flags, Key, Progress, Run, Step, lookup};
+use crate::command::{Arguments, Call, Entries, Flags, Key, Progress, Run, Step, lookup};
 use crate::parser::{Batch, Request, Verdict};
 use crate::reply::Reply;
 use crate::server::{Server, Tally};
@@ -98,6 +98,15 @@ impl Sharded {
                 let mark = reply.mark();
                 held::settle(run(&mut parts, call, reply), mark, reply);
             }
+            Run::ManyOrWhole { is_whole, many, whole } => {
+                if is_whole(Arguments { input: call.input, spans: call.spans }) {
+                    let mut parts = self.shards.write_all(self.reach_of_whole(call), env);
+                    held::whole(whole, &mut parts, keys, call, reply);
+                } else {
+                    let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
+                    held::write_many(many, &mut parts, keys, call, reply);
+                }
+            }
             Run::Walk(_) | Run::Session(_) | Run::SessionOr(..) | Run::Control(_) | Run::Container(_) => {
                 unreachable!("walks run in slices, the rest in the executor")
             }
@@ -127,7 +136,13 @@ impl Sharded {
     }
 
     fn parts_of(&self, db: u16, keys: &[Key]) -> SmallVec<[PartId; 16]> {
-        keys.iter().map(|key| self.shards.part_of(db, key.hash)).collect()
+        keys.iter().filter_map(|key| self.part_of_key(db, key)).collect()
+    }
+
+    /// None for a key in a database that does not exist: the command says so before it asks for the key.
+    fn part_of_key(&self, db: u16, key: &Key) -> Option<PartId> {
+        let db = key.elsewhere.unwrap_or(db);
+        (db < self.shards.databases()).then(|| self.shards.part_of(db, key.hash))
     }
 
     /// The parts that a command on the whole key space needs: its database, or all that are in use.
@@ -152,8 +167,15 @@ impl Sharded {
         for request in &batch.requests {
             let Verdict::Run(command) = request.verdict else { continue };
             db = super::selected(batch, request, db, self.shards.databases());
-            ids.extend(batch.keys[request.keys()].iter().map(|key| self.shards.part_of(db, key.hash)));
-            if matches!(command.spec.run, Run::Walk(_) | Run::Whole(_)) {
+            ids.extend(batch.keys[request.keys()].iter().filter_map(|key| self.part_of_key(db, key)));
+            let is_whole = match command.spec.run {
+                Run::Walk(_) | Run::Whole(_) => true,
+                Run::ManyOrWhole { is_whole, .. } => {
+                    is_whole(Arguments { input: &batch.input, spans: &batch.spans[request.spans()] })
+                }
+                _ => false,
+            };
+            if is_whole {
                 // All databases, since it is seldom and simple.
                 return self.shards.all_parts(0..self.shards.databases());
             }
