@@ -25,6 +25,104 @@ pub const fn planted(_: &str) -> bool {
 
 pub use cell::{Cell, CellMut};
 pub use map::{ReadGuard, ShardMap, WriteGuard};
+pub use published::Published;
+
+/// A value that is read without a lock while others replace it.
+#[cfg(not(kiba_loom))]
+mod published {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use arc_swap::ArcSwapOption;
+
+    /// Holds a value or nothing.
+    ///
+    /// Whoever publishes or withdraws orders that against others by a lock; reading needs none. A reader that is
+    /// ordered after a withdrawal, by whatever it learned from whom, no longer finds the value.
+    #[derive(Debug)]
+    pub struct Published<T> {
+        /// Mostly there is nothing, and this is cheaper to look at.
+        is_there: AtomicBool,
+        value: ArcSwapOption<T>,
+    }
+
+    impl<T> Default for Published<T> {
+        fn default() -> Self {
+            Self { is_there: AtomicBool::new(false), value: ArcSwapOption::empty() }
+        }
+    }
+
+    impl<T> Published<T> {
+        /// Runs `f` on the value, if there is one.
+        #[inline]
+        pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+            // Relaxed: who misses a new value does without, and coherence with a withdrawal is that of `value`.
+            if !self.is_there.load(Ordering::Relaxed) {
+                return None;
+            }
+            self.value.load().as_deref().map(f)
+        }
+
+        /// Puts a value there, in the place of the last.
+        pub fn publish(&self, value: T) {
+            self.value.store(Some(Arc::new(value)));
+            self.is_there.store(true, Ordering::Relaxed);
+        }
+
+        /// Takes away what is there. Readers that have it already may finish with it.
+        #[inline]
+        pub fn withdraw(&self) {
+            // Relaxed: the caller's lock orders this after every publication.
+            if self.is_there.load(Ordering::Relaxed) {
+                self.value.store(None);
+                self.is_there.store(false, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+#[cfg(kiba_loom)]
+mod published {
+    use std::sync::{Arc, Mutex};
+
+    use loom::sync::atomic::{AtomicUsize, Ordering};
+
+    /// As the real one: which value is current is what loom sees, with the orderings of the real one's pointer; how a
+    /// value is kept alive is not part of the model.
+    pub struct Published<T> {
+        /// Number of the current value among `values`, from 1; 0 for none.
+        current: AtomicUsize,
+        values: Mutex<Vec<Arc<T>>>,
+    }
+
+    impl<T> Default for Published<T> {
+        fn default() -> Self {
+            Self { current: AtomicUsize::new(0), values: Mutex::default() }
+        }
+    }
+
+    impl<T> Published<T> {
+        pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+            let current = self.current.load(Ordering::Acquire);
+            let value = Arc::clone(self.values.lock().expect("models do not poison").get(current.checked_sub(1)?)?);
+            Some(f(&value))
+        }
+
+        pub fn publish(&self, value: T) {
+            let mut values = self.values.lock().expect("models do not poison");
+            values.push(Arc::new(value));
+            let number = values.len();
+            drop(values);
+            self.current.store(number, Ordering::Release);
+        }
+
+        pub fn withdraw(&self) {
+            if self.current.load(Ordering::Relaxed) > 0 {
+                self.current.store(0, Ordering::Release);
+            }
+        }
+    }
+}
 
 /// The sharded table: DashMap, reached through its raw interface.
 #[cfg(not(kiba_loom))]
@@ -68,6 +166,11 @@ mod map {
         pub fn write(&self, shard: usize) -> WriteGuard<'_> {
             self.0.shards()[shard].write()
         }
+
+        #[inline]
+        pub fn try_write(&self, shard: usize) -> Option<WriteGuard<'_>> {
+            self.0.shards()[shard].try_write()
+        }
     }
 }
 
@@ -102,6 +205,10 @@ mod map {
 
         pub fn write(&self, shard: usize) -> WriteGuard<'_> {
             self.0[shard].write().expect("models do not poison")
+        }
+
+        pub fn try_write(&self, shard: usize) -> Option<WriteGuard<'_>> {
+            self.0[shard].try_write().ok()
         }
     }
 }

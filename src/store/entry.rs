@@ -309,6 +309,18 @@ impl Entry {
         }
     }
 
+    /// A copy of an entry whose value lies inside it and is small; `None` for others.
+    pub fn copy_small(&self) -> Option<Self> {
+        /// Beyond this, copying costs more than it can save.
+        const SMALL: usize = 4096;
+        let content = match self.raw() {
+            Raw::Inline(kind, bytes) if bytes.len() <= SMALL => Content::Inline(kind, bytes),
+            Raw::Int(int) => Content::Int(int),
+            _ => return None,
+        };
+        Some(Self::new(self.key(), content, self.deadline(), self.clock()))
+    }
+
     /// Takes the value out under another name, leaving this entry an empty string.
     pub fn take_renamed(&mut self, key: &[u8], deadline: Option<u64>) -> Self {
         self.rebuilt(Some(key), deadline)

@@ -26,11 +26,19 @@ pub struct Env {
     pub reaper: Reaper,
     /// Keys removed because their time had come.
     pub expired: AtomicU64,
+    /// Locks of parts that were not free at once.
+    pub contended: AtomicU64,
 }
 
 impl Env {
     pub fn new(hasher: KeyHasher) -> Self {
-        Self { hasher, agenda: Agenda::default(), reaper: Reaper::new(), expired: AtomicU64::new(0) }
+        Self {
+            hasher,
+            agenda: Agenda::default(),
+            reaper: Reaper::new(),
+            expired: AtomicU64::new(0),
+            contended: AtomicU64::new(0),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The sharded engine: every command runs inline on its connection's task, against one shared store, on every core.
 
+mod hot;
 pub mod shards;
 mod sweeper;
 
@@ -7,7 +8,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use self::shards::{Shards, Unheld};
+use self::shards::{Lock, Shards, Unheld};
 use super::{Engine, FLUSH, Gone, Transaction, Watched, Watching, held};
 use crate::command::{Arguments, Call, Entries, Flags, Key, Progress, Run, Step, lookup};
 use crate::parser::{Batch, Request, Verdict};
@@ -53,6 +54,7 @@ impl Sharded {
                 let declared = &keys[declared.start..declared.end.min(declared.start + 4 * WINDOW)];
                 self.shards.prefetch(db, declared.iter().map(|key| key.hash));
             }
+            let mut lock = Lock::None;
             for request in window {
                 let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
                 if matches!(command.spec.run, Run::Walk(_)) {
@@ -60,7 +62,7 @@ impl Sharded {
                 }
                 let spans = &spans[request.spans()];
                 let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &self.server };
-                self.run_one(&call, &keys[request.keys()], reply, &tally);
+                self.run_one(&mut lock, &call, &keys[request.keys()], reply, &tally);
                 at += 1;
                 if reply.len() >= FLUSH {
                     break 'windows;
@@ -71,34 +73,58 @@ impl Sharded {
         at
     }
 
+    /// Runs one request. `lock` is what the last one of this window left locked, and becomes what this one leaves:
+    /// a pipeline on one key locks once.
     #[inline]
-    fn run_one(&self, call: &Call<'_>, keys: &[Key], reply: &mut Reply, tally: &Tally) {
+    fn run_one<'a>(&'a self, lock: &mut Lock<'a>, call: &Call<'_>, keys: &[Key], reply: &mut Reply, tally: &Tally) {
         let env = &self.server.env;
         match call.command.spec.run {
             Run::Read(run) => {
-                let table = self.shards.read(self.shards.part_of(call.db, keys[0].hash));
+                let (id, key) = (self.shards.part_of(call.db, keys[0].hash), keys[0]);
                 let mark = reply.mark();
-                held::settle(run(lookup(&table, keys[0], call, tally), call, reply), mark, reply);
+                let read = self.shards.hot(id).read(|copy| {
+                    copy.find(key, call, tally).map(|entry| held::settle(run(Some(entry), call, reply), mark, reply))
+                });
+                if read.flatten().is_some() {
+                    return;
+                }
+                let table = lock.shared(&self.shards, id, env);
+                let entry = lookup(table, key, call, tally);
+                held::settle(run(entry, call, reply), mark, reply);
+                if let Some(entry) = entry
+                    && hot::is_popular(key.hash)
+                    && let Some(copy) = hot::Copy::of(key.hash, entry)
+                {
+                    if crate::sync::planted("hot-copy-published-without-the-lock") {
+                        *lock = Lock::None;
+                    }
+                    // The lock is still held, so this is what the table holds.
+                    self.shards.hot(id).publish(copy);
+                }
             }
             Run::Write(run) => {
-                let mut exclusive = self.shards.write(self.shards.part_of(call.db, keys[0].hash), env);
-                held::write(run, &mut exclusive.part(), keys[0], call, reply);
+                let id = self.shards.part_of(call.db, keys[0].hash);
+                held::write(run, &mut lock.exclusive(&self.shards, id, env).part(), keys[0], call, reply);
             }
             Run::ReadMany(run) => {
-                let tables = self.shards.read_all(self.parts_of(call.db, keys));
+                *lock = Lock::None;
+                let tables = self.shards.read_all(self.parts_of(call.db, keys), env);
                 let mark = reply.mark();
                 held::settle(run(&Entries::new(&tables, keys, call, tally), call, reply), mark, reply);
             }
             Run::WriteMany(run) => {
+                *lock = Lock::None;
                 let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
                 held::write_many(run, &mut parts, keys, call, reply);
             }
             Run::Whole(run) => {
+                *lock = Lock::None;
                 let mut parts = self.shards.write_all(self.reach_of_whole(call), env);
                 let mark = reply.mark();
                 held::settle(run(&mut parts, call, reply), mark, reply);
             }
             Run::ManyOrWhole { is_whole, many, whole } => {
+                *lock = Lock::None;
                 if is_whole(Arguments { input: call.input, spans: call.spans }) {
                     let mut parts = self.shards.write_all(self.reach_of_whole(call), env);
                     held::whole(whole, &mut parts, keys, call, reply);

@@ -6,10 +6,13 @@
 
 use smallvec::SmallVec;
 
+use super::hot::Copy;
 use crate::command::{Keyspace, Parts, Tables};
 use crate::store::table::{Geometry, Raw, Table, prefetch_buckets, prefetch_entry};
 use crate::store::{Env, Part, PartId, Side};
-use crate::sync::{AtomicPtr, AtomicUsize, Cell, CellMut, OnceLock, Ordering, ReadGuard, ShardMap, WriteGuard};
+use crate::sync::{
+    AtomicPtr, AtomicUsize, Cell, CellMut, OnceLock, Ordering, Published, ReadGuard, ShardMap, WriteGuard,
+};
 
 /// What lies beside a shard's table, in a cache line of its own.
 #[repr(align(64))]
@@ -17,6 +20,8 @@ struct Beside {
     /// Where the table is, for prefetching without the lock. Written under the shard's exclusive lock.
     control: AtomicPtr<u8>,
     mask: AtomicUsize,
+    /// Published under the shard's shared lock, withdrawn under its exclusive lock before anything changes.
+    hot: Published<Copy>,
     /// Guarded by the shard's exclusive lock.
     side: Cell<Side>,
 }
@@ -26,6 +31,7 @@ impl Default for Beside {
         Self {
             control: AtomicPtr::new(std::ptr::null_mut()),
             mask: AtomicUsize::new(0),
+            hot: Published::default(),
             side: Cell::new(Side::default()),
         }
     }
@@ -105,25 +111,48 @@ impl Shards {
     }
 
     #[inline]
-    pub fn read(&self, id: PartId) -> ReadGuard<'_> {
-        self.database(id.db).map.read(id.index as usize)
+    pub fn read(&self, id: PartId, env: &Env) -> ReadGuard<'_> {
+        let (map, shard) = (&self.database(id.db).map, id.index as usize);
+        match map.try_read(shard) {
+            Some(guard) => guard,
+            None => {
+                contended(env);
+                map.read(shard)
+            }
+        }
     }
 
     #[inline]
     pub fn write<'a>(&'a self, id: PartId, env: &'a Env) -> Exclusive<'a> {
         let database = self.database(id.db);
-        let guard = database.map.write(id.index as usize);
-        let beside = &database.beside[id.index as usize];
+        let shard = id.index as usize;
+        let guard = match database.map.try_write(shard) {
+            Some(guard) => guard,
+            None => {
+                contended(env);
+                database.map.write(shard)
+            }
+        };
+        let beside = &database.beside[shard];
+        if !crate::sync::planted("hot-copy-outlives-a-write") {
+            beside.hot.withdraw();
+        }
         // SAFETY: the shard's exclusive lock is held, and `Exclusive` holds it for as long as the access.
         #[allow(unsafe_code)]
         let side = unsafe { beside.side.get_mut() };
         Exclusive { side, guard, beside, env, id }
     }
 
+    /// The copy of a part's popular entry, if it has one.
+    #[inline]
+    pub fn hot(&self, id: PartId) -> &Published<Copy> {
+        &self.database(id.db).beside[id.index as usize].hot
+    }
+
     /// Locks several parts shared, in the one order.
-    pub fn read_all<'a>(&'a self, mut ids: SmallVec<[PartId; 16]>) -> HeldShared<'a> {
+    pub fn read_all<'a>(&'a self, mut ids: SmallVec<[PartId; 16]>, env: &Env) -> HeldShared<'a> {
         in_lock_order(&mut ids);
-        let guards = ids.iter().map(|&id| self.read(id)).collect();
+        let guards = ids.iter().map(|&id| self.read(id, env)).collect();
         HeldShared { shards: self, ids, guards }
     }
 
@@ -162,6 +191,53 @@ impl Shards {
     fn database(&self, db: u16) -> &Database {
         self.databases[usize::from(db)].get_or_init(|| Database::new(self.shards))
     }
+}
+
+/// The lock of one part, or of none: kept from one request to the next while they go to the same part.
+pub enum Lock<'a> {
+    None,
+    Shared(PartId, ReadGuard<'a>),
+    Exclusive(Exclusive<'a>),
+}
+
+impl<'a> Lock<'a> {
+    /// The table of a part, at least shared. Another part is unlocked first: two are never held this way.
+    #[inline]
+    pub fn shared(&mut self, shards: &'a Shards, id: PartId, env: &Env) -> &Raw {
+        let is_held = match self {
+            Self::None => false,
+            Self::Shared(held, _) => *held == id,
+            Self::Exclusive(exclusive) => exclusive.id == id,
+        };
+        if !is_held {
+            *self = Self::None;
+            *self = Self::Shared(id, shards.read(id, env));
+        }
+        match self {
+            Self::Shared(_, guard) => guard,
+            Self::Exclusive(exclusive) => &exclusive.guard,
+            Self::None => unreachable!("locked above"),
+        }
+    }
+
+    /// A part, exclusively.
+    #[inline]
+    pub fn exclusive(&mut self, shards: &'a Shards, id: PartId, env: &'a Env) -> &mut Exclusive<'a> {
+        if !matches!(self, Self::Exclusive(exclusive) if exclusive.id == id) {
+            *self = Self::None;
+            *self = Self::Exclusive(shards.write(id, env));
+        }
+        match self {
+            Self::Exclusive(exclusive) => exclusive,
+            Self::None | Self::Shared(..) => unreachable!("locked above"),
+        }
+    }
+}
+
+/// Notes that a lock was not free at once.
+#[cold]
+fn contended(env: &Env) {
+    env.contended.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Sorts and deduplicates: the order in which every set of locks is taken.
