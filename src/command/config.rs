@@ -125,6 +125,7 @@ fn rewrite(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, 
 fn resetstat(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
     call.server.stats.reset();
     call.server.env.expired.store(0, Ordering::Relaxed);
+    call.server.env.expired_parts.store(0, Ordering::Relaxed);
     reply.ok();
     Ok(Next::Continue)
 }

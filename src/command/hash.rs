@@ -1,11 +1,10 @@
 //! Hashes: HSET HGET HDEL HGETALL.
 
-use super::typed::{edit, view};
-use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec};
+use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec, typed};
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::store::hash::{self, Edit, View};
-use crate::store::{Entry, Slot};
+use crate::store::{Entry, Limits, Slot};
 
 pub(super) const SPECS: &[Spec] = &[
     Spec {
@@ -59,7 +58,7 @@ fn hset(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
         slot.insert(hash::create(slot.key(), call.clock()));
     }
     let limits = call.limits();
-    let mut hash = edit(slot, &limits, Edit::of)?.expect("just made");
+    let mut hash = edit(slot, &limits)?.expect("just made");
     hash.expect(call.len() / 2 - 1);
     let created = (2..call.len()).step_by(2).filter(|&i| hash.set(call.arg(i), call.arg(i + 1))).count();
     reply.count(created);
@@ -68,7 +67,7 @@ fn hset(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
 
 /// HGET key field -> the value; nil when key or field is missing.
 fn hget(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    match view(entry, View::of)?.and_then(|hash| hash.get(call.arg(2))) {
+    match view(entry, call)?.and_then(|hash| hash.get(call.arg(2))) {
         Some(value) => reply.bulk(value),
         None => reply.nil(),
     }
@@ -78,7 +77,7 @@ fn hget(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(),
 /// HDEL key field ... -> how many were removed.
 fn hdel(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
     let limits = call.limits();
-    let Some(mut hash) = edit(slot, &limits, Edit::of)? else {
+    let Some(mut hash) = edit(slot, &limits)? else {
         reply.count(0);
         return Ok(Effect::None);
     };
@@ -91,8 +90,8 @@ fn hdel(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
 }
 
 /// HGETALL key -> a map of all fields.
-fn hgetall(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    let Some(hash) = view(entry, View::of)? else {
+fn hgetall(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    let Some(hash) = view(entry, call)? else {
         reply.map(0);
         return Ok(());
     };
@@ -102,4 +101,17 @@ fn hgetall(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(),
         reply.bulk(value);
     }
     Ok(())
+}
+
+/// The hash in an entry at the time of the call.
+#[inline]
+fn view<'a>(entry: Option<&'a Entry>, call: &Call<'_>) -> Result<Option<View<'a>>, Error> {
+    typed::view(entry, |entry| View::of(entry, call.now))
+}
+
+/// As [`view`], to change it.
+#[inline]
+fn edit<'a>(slot: &'a mut Slot<'_>, limits: &'a Limits) -> Result<Option<Edit<'a>>, Error> {
+    let now = slot.now();
+    typed::edit(slot, limits, |entry, limits| Edit::of(entry, limits, now))
 }
