@@ -325,7 +325,7 @@ static ROWS: &[(&str, &str)] = &[
     ("hmget", "key field [field ...]"),
     ("hmset", "key field value [field value ...]"),
     ("hrandfield", "key [count [WITHVALUES]]"),
-    ("hscan", "key cursor [MATCH pattern] [COUNT count]"),
+    ("hscan", "key cursor [MATCH pattern] [COUNT count] [NOVALUES]"),
     ("hset", "key field value [field value ...]"),
     ("hsetnx", "key field value"),
     ("hstrlen", "key field"),
