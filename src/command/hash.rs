@@ -1,6 +1,6 @@
 //! Hashes: HSET HGET HDEL HGETALL HINCRBY HRANDFIELD HSCAN ...
 //!
-//! Of deadlines of fields only two things matter here: setting a field
+//! Fields with deadlines have a file of their own, `hash_expiry`. Here they matter in two places only: setting a field
 //! removes its deadline, adding to it does not.
 
 use std::collections::HashSet;
