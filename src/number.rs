@@ -1,5 +1,9 @@
 //! Numbers as Redis reads and writes them.
 
+mod extended;
+
+pub use extended::Extended;
+
 /// Reads a canonical decimal `i64`: no spaces, no `+`, no leading zeros, no `-0`.
 ///
 /// Source: Redis' `string2ll`; what it accepts is exactly what printing an `i64` produces.

@@ -126,6 +126,7 @@ fn resetstat(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next
     call.server.stats.reset();
     call.server.env.expired.store(0, Ordering::Relaxed);
     call.server.env.contended.store(0, Ordering::Relaxed);
+    call.server.env.expired_parts.store(0, Ordering::Relaxed);
     reply.ok();
     Ok(Next::Continue)
 }

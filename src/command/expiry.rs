@@ -21,13 +21,22 @@ impl Unit {
         OPTIONS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map(|(_, unit)| *unit)
     }
 
+    pub fn is_seconds(self) -> bool {
+        matches!(self, Self::Seconds | Self::AtSeconds)
+    }
+
+    /// Whether it counts from now on.
+    pub fn is_relative(self) -> bool {
+        matches!(self, Self::Seconds | Self::Millis)
+    }
+
     /// The moment that `amount` means, in ms since the Unix epoch; it may lie in the past, even before the epoch.
     ///
     /// # Errors
     /// [`Error::InvalidExpire`] when it does not fit into 64 bits.
     pub fn deadline(self, amount: i64, call: &Call<'_>) -> Result<i64, Error> {
-        let factor = if matches!(self, Self::Seconds | Self::AtSeconds) { 1000 } else { 1 };
-        let base = if matches!(self, Self::Seconds | Self::Millis) { call.now as i64 } else { 0 };
+        let factor = if self.is_seconds() { 1000 } else { 1 };
+        let base = if self.is_relative() { call.now as i64 } else { 0 };
         let deadline = amount.checked_mul(factor).and_then(|millis| millis.checked_add(base));
         deadline.ok_or(Error::InvalidExpire(call.command.full_name))
     }

@@ -139,6 +139,7 @@ fn stats(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     fields.add("rejected_connections", stats.rejected());
     fields.add("expired_keys", expired);
     fields.add("lock_contentions", server.env.contended.load(crate::sync::Ordering::Relaxed));
+    fields.add("expired_subkeys", server.env.expired_parts.load(crate::sync::Ordering::Relaxed));
     fields.add("evicted_keys", 0);
     fields.add("keyspace_hits", stats.hits());
     fields.add("keyspace_misses", stats.misses());

@@ -10,6 +10,7 @@ mod connection;
 mod details;
 mod expiry;
 mod hash;
+mod hash_expiry;
 mod help;
 mod info;
 mod introspection;
@@ -18,6 +19,7 @@ mod keys;
 mod list;
 mod memory;
 mod registry;
+mod scan;
 mod server;
 mod set;
 mod string;
@@ -363,6 +365,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("list", list::SPECS),
     ("set", set::SPECS),
     ("hash", hash::SPECS),
+    ("hash", hash_expiry::SPECS),
     ("generic", key::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),

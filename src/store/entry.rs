@@ -4,7 +4,8 @@
 //! entry's, and a key of 16 bytes with a value of 32 costs 56 bytes plus its slot.
 //!
 //! ```text
-//! offset 0   u32  meta   bits 0-3 kind, 4 has a deadline, 5 long key, 6 on the expiry wheel, 8-31 access clock
+//! offset 0   u32  meta   bits 0-3 kind, 4 has a deadline, 5 long key, 6 on the expiry wheel,
+//!                        7 parts with deadlines, 8-31 access clock
 //!        4   u32  lens   bits 0-11 key length, 12-31 inline value length
 //!        8   u64  deadline in ms since the Unix epoch      (only with bit 4)
 //!        .   u64  word: an integer or an owning pointer    (only for the kinds that have one)
@@ -23,7 +24,7 @@ use std::sync::Arc;
 // Not the model checker's: the header is eight bytes, and a lost update of the clock is meant to be harmless.
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::Object;
+use super::{Object, timed};
 
 /// A string value too large to live in its entry. Shared, so that a reply can outlive the key's lock.
 pub type SharedBytes = Arc<Vec<u8>>;
@@ -43,6 +44,7 @@ const KIND_MASK: u32 = 0xF;
 const HAS_DEADLINE: u32 = 1 << 4;
 const LONG_KEY: u32 = 1 << 5;
 const ON_WHEEL: u32 = 1 << 6;
+const TIMED: u32 = 1 << 7;
 const CLOCK_SHIFT: u32 = 8;
 
 /// How the value of an entry is represented.
@@ -65,6 +67,8 @@ pub enum Kind {
     HashPack = 6,
     /// Anything larger: a boxed [`Object`], which knows its own type.
     Boxed = 7,
+    /// A small hash whose fields may have deadlines, inline as a pack of triples.
+    HashTimed = 9,
 }
 
 impl Kind {
@@ -77,6 +81,7 @@ impl Kind {
             4 => Self::SetPack,
             5 => Self::IntSet,
             6 => Self::HashPack,
+            9 => Self::HashTimed,
             _ => Self::Boxed,
         }
     }
@@ -89,7 +94,7 @@ impl Kind {
 /// What a new or replaced value is made of.
 #[derive(Debug)]
 pub enum Content<'a> {
-    /// Inline bytes of the given kind (one of `Bytes`, `ListPack`, `SetPack`, `IntSet`, `HashPack`).
+    /// Inline bytes of the given kind (one of `Bytes`, `ListPack`, `SetPack`, `IntSet`, `HashPack`, `HashTimed`).
     Inline(Kind, &'a [u8]),
     /// An integer.
     Int(i64),
@@ -97,6 +102,27 @@ pub enum Content<'a> {
     Shared(SharedBytes),
     /// A large collection.
     Boxed(Box<Object>),
+}
+
+impl Content<'_> {
+    /// Whether parts of it may have deadlines of their own.
+    fn is_timed(&self) -> bool {
+        match self {
+            Self::Inline(kind, _) => *kind == Kind::HashTimed,
+            Self::Boxed(object) => object.is_timed(),
+            Self::Int(_) | Self::Shared(_) => false,
+        }
+    }
+}
+
+/// What of an entry concerns the expiry wheel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    pub has_deadline: bool,
+    /// Whether parts of the value may have deadlines of their own.
+    pub is_timed: bool,
+    /// When the first of these deadlines passes.
+    pub due: Option<u64>,
 }
 
 /// A borrowed look at an entry's value.
@@ -181,6 +207,7 @@ impl Entry {
         let meta = kind as u32
             | if deadline.is_some() { HAS_DEADLINE } else { 0 }
             | if long_key { LONG_KEY } else { 0 }
+            | if content.is_timed() { TIMED } else { 0 }
             | (clock << CLOCK_SHIFT);
         let lens = if long_key { 0 } else { key.len() as u32 } | ((inline.len() as u32) << 12);
         // SAFETY: every offset below is inside the layout just allocated, because `shape` computed both;
@@ -429,8 +456,40 @@ impl Entry {
         self.has_deadline().then(|| unsafe { self.base().add(HEADER).cast::<u64>().read() })
     }
 
+    /// Whether the key's time has come, or that of everything in it.
+    #[inline]
     pub fn is_expired(&self, now: u64) -> bool {
-        self.deadline().is_some_and(|at| at <= now)
+        self.is_mortal() && self.has_expired(now)
+    }
+
+    /// Whether the key or parts of its value may have a deadline.
+    #[inline]
+    pub fn is_mortal(&self) -> bool {
+        self.header().meta.load(Relaxed) & (HAS_DEADLINE | TIMED) != 0
+    }
+
+    /// Whether parts of the value may have deadlines of their own.
+    #[inline]
+    pub fn is_timed(&self) -> bool {
+        self.header().meta.load(Relaxed) & TIMED != 0
+    }
+
+    /// The first deadline of the key or of a part of its value.
+    pub fn due(&self) -> Option<u64> {
+        let part = if self.is_timed() { timed::first_deadline(self.raw()) } else { None };
+        self.deadline().into_iter().chain(part).min()
+    }
+
+    /// `None` for an entry without any deadline.
+    #[inline]
+    pub fn lifetime(&self) -> Option<Lifetime> {
+        let lifetime = || Lifetime { has_deadline: self.has_deadline(), is_timed: self.is_timed(), due: self.due() };
+        self.is_mortal().then(lifetime)
+    }
+
+    #[inline]
+    fn has_expired(&self, now: u64) -> bool {
+        self.deadline().is_some_and(|at| at <= now) || self.is_timed() && timed::is_spent(self.raw(), now)
     }
 
     /// Bytes of the entry's own allocation (a boxed value's memory not counted).
@@ -453,7 +512,8 @@ impl Entry {
 
     fn set_kind(&mut self, kind: Kind) {
         let meta = self.header().meta.load(Relaxed);
-        self.header().meta.store((meta & !KIND_MASK) | kind as u32, Relaxed);
+        let timed = if kind == Kind::HashTimed { TIMED } else { 0 };
+        self.header().meta.store((meta & !(KIND_MASK | TIMED)) | timed | kind as u32, Relaxed);
     }
 
     fn set_lens_value(&mut self, len: usize) {

@@ -1,7 +1,9 @@
 //! Hashes: a pack of alternating fields and values inside the entry while small, a table beyond.
 //!
 //! The borders are `hash-max-listpack-entries` and `hash-max-listpack-value`. A hash never goes back to the
-//! smaller form.
+//! smaller form. Once a field has a deadline the pack becomes one of triples, and the table one with an index of
+//! deadlines; hashes without pay nothing for that. A field whose time has come is not seen here any more, whether it
+//! has been removed already or not.
 
 use std::sync::Arc;
 
@@ -9,6 +11,8 @@ use super::entry::INLINE_STRING_MAX;
 use super::limits::{INLINE_BYTES_MAX, Limits};
 use super::members::{self, Members};
 use super::pack::{self, Buffer, Frame, Frames, Pack, framed};
+use super::timed::Timed;
+use super::timed_pack::{self, TimedPack, Triples};
 use super::{Content, Entry, Kind, Object, Raw};
 
 /// Makes an empty hash.
@@ -23,14 +27,21 @@ pub enum View<'a> {
     Packed(Pack<'a>),
     /// Entries whose key is the field.
     Table(&'a Members),
+    /// Triples of field, value and deadline.
+    TimedPack(TimedPack<'a>),
+    /// Entries with deadlines, and the present time.
+    TimedTable(&'a Timed, u64),
 }
 
 impl<'a> View<'a> {
-    /// The hash in `entry`; None when it holds something else.
-    pub fn of(entry: &'a Entry) -> Option<Self> {
+    /// The hash in `entry` at the time `now`; None when it holds something else.
+    #[inline]
+    pub fn of(entry: &'a Entry, now: u64) -> Option<Self> {
         match entry.raw() {
             Raw::Inline(Kind::HashPack, bytes) => Some(Self::Packed(Pack::new(bytes))),
             Raw::Boxed(Object::Hash(table)) => Some(Self::Table(table)),
+            Raw::Inline(Kind::HashTimed, bytes) => Some(Self::TimedPack(TimedPack::new(bytes, now))),
+            Raw::Boxed(Object::TimedHash(table)) => Some(Self::TimedTable(table, now)),
             _ => None,
         }
     }
@@ -40,11 +51,16 @@ impl<'a> View<'a> {
         match self {
             Self::Packed(pack) => pack.len() / 2,
             Self::Table(table) => table.len(),
+            Self::TimedPack(pack) => pack.len(),
+            Self::TimedTable(table, now) => table.len(now),
         }
     }
 
     pub fn is_empty(self) -> bool {
-        self.len() == 0
+        match self {
+            Self::TimedTable(table, now) => table.is_spent(now),
+            _ => self.len() == 0,
+        }
     }
 
     /// The value of `field`.
@@ -53,6 +69,8 @@ impl<'a> View<'a> {
         match self {
             Self::Packed(pack) => find(pack, field).map(|(_, value)| value.data),
             Self::Table(table) => table.find(field).map(value_of),
+            Self::TimedPack(pack) => pack.find(field).map(|triple| triple.value.data),
+            Self::TimedTable(table, now) => table.find(field, now).map(value_of),
         }
     }
 
@@ -65,12 +83,27 @@ impl<'a> View<'a> {
         self.get(field).map_or(0, <[u8]>::len)
     }
 
-    /// Fields and values: in order of insertion for a pack, in none for a table.
-    pub fn iter(self) -> Iter<'a> {
+    /// When `field` expires: `None` when there is no such field, `Some(None)` when it has no deadline.
+    pub fn deadline(self, field: &[u8]) -> Option<Option<u64>> {
         match self {
-            Self::Packed(pack) => Iter(Inner::Pack(pack.iter())),
-            Self::Table(table) => Iter(Inner::Table(table.iter())),
+            Self::Packed(_) | Self::Table(_) => self.contains(field).then_some(None),
+            Self::TimedPack(pack) => pack.find(field).map(|triple| triple.deadline()),
+            Self::TimedTable(table, now) => table.find(field, now).map(Entry::deadline),
         }
+    }
+
+    /// Fields and values: in order of insertion for a pack, of their deadlines for one with deadlines, in none for a
+    /// table.
+    #[inline]
+    pub fn iter(self) -> Iter<'a> {
+        Iter(match self {
+            Self::Packed(pack) => Inner::Pack(pack.iter()),
+            Self::Table(table) => Inner::Table(table.iter()),
+            Self::TimedPack(pack) => Inner::TimedPack(pack.triples()),
+            Self::TimedTable(table, now) => {
+                Inner::TimedTable { entries: table.members().iter(), left: table.len(now), now }
+            }
+        })
     }
 
     /// One field with its value, each with the same chance. `below(n)` gives a uniform number less than `n`.
@@ -82,6 +115,25 @@ impl<'a> View<'a> {
                 Some((pair.next()?, pair.next()?))
             }
             Self::Table(table) => table.random(below).map(|entry| (entry.key(), value_of(entry))),
+            Self::TimedPack(_) => self.iter().nth(below(self.len())),
+            Self::TimedTable(table, now) => {
+                // Drawing again keeps it uniform. Where nearly everything is due it would take long.
+                for _ in 0..RANDOM_TRIES {
+                    if let Some(entry) = table.members().random(&mut below).filter(|entry| !entry.is_expired(now)) {
+                        return Some((entry.key(), value_of(entry)));
+                    }
+                }
+                self.iter().nth(below(self.len()))
+            }
+        }
+    }
+
+    /// Whether [`View::random`] is cheap: it takes a walk over a small hash, and over one of which most is due.
+    pub fn is_random_cheap(self) -> bool {
+        match self {
+            Self::Packed(_) | Self::TimedPack(_) => false,
+            Self::Table(_) => true,
+            Self::TimedTable(table, now) => 2 * table.len(now) > table.members().len(),
         }
     }
 
@@ -91,15 +143,21 @@ impl<'a> View<'a> {
     /// Starting from 0, every field that is there from the first call to the last is visited. Cost:
     /// O(visited). Any cursor is valid.
     pub fn scan(self, cursor: u64, count: usize, mut visit: impl FnMut(&'a [u8], &'a [u8])) -> u64 {
-        let Self::Table(table) = self else {
-            self.iter().for_each(|(field, value)| visit(field, value));
-            return 0;
+        let (table, now) = match self {
+            Self::Table(table) => (table, 0),
+            Self::TimedTable(table, now) => (table.members(), now),
+            Self::Packed(_) | Self::TimedPack(_) => {
+                self.iter().for_each(|(field, value)| visit(field, value));
+                return 0;
+            }
         };
         let (mut cursor, mut seen) = (cursor, 0);
         loop {
             cursor = table.scan(cursor, |entry| {
                 seen += 1;
-                visit(entry.key(), value_of(entry));
+                if !entry.is_expired(now) {
+                    visit(entry.key(), value_of(entry));
+                }
             });
             if cursor == 0 || seen >= count {
                 return cursor;
@@ -111,33 +169,58 @@ impl<'a> View<'a> {
     pub fn encoding(self) -> &'static str {
         match self {
             Self::Packed(_) => "listpack",
-            Self::Table(_) => "hashtable",
+            Self::TimedPack(_) => "listpackex",
+            Self::Table(_) | Self::TimedTable(..) => "hashtable",
         }
     }
 }
 
-/// A hash that is being changed. An emptied one stays: the caller looks at [`Edit::len`] and removes the key.
+/// How often a field is drawn before all are walked over: more is needed once in 2^32 draws if half of them are due.
+const RANDOM_TRIES: usize = 32;
+
+/// What setting a field does to the deadline that it had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldDeadline {
+    Keep,
+    Clear,
+}
+
+/// A hash that is being changed. An emptied one stays: the caller looks at [`Edit::is_empty`] and removes the key.
 pub struct Edit<'a> {
     entry: &'a mut Entry,
     limits: &'a Limits,
+    now: u64,
 }
 
 impl<'a> Edit<'a> {
-    /// The hash in `entry`; None when it holds something else.
-    pub fn of(entry: &'a mut Entry, limits: &'a Limits) -> Option<Self> {
-        View::of(entry)?;
-        Some(Self { entry, limits })
+    /// The hash in `entry` at the time `now`; None when it holds something else.
+    #[inline]
+    pub fn of(entry: &'a mut Entry, limits: &'a Limits, now: u64) -> Option<Self> {
+        View::of(entry, now)?;
+        if entry.kind() == Kind::HashTimed {
+            // The slot has done it already, unless the entry is in none.
+            timed_pack::expire(entry, now);
+        }
+        Some(Self { entry, limits, now })
     }
 
     /// Announces that `count` fields are about to be set: more than the small form holds make it large now.
+    #[inline]
     pub fn expect(&mut self, count: usize) {
-        if count > self.limits.hash_max_listpack_entries && self.pack().is_some() {
+        if count > self.limits.hash_max_listpack_entries && self.entry.kind() != Kind::Boxed {
             self.grow();
         }
     }
 
-    /// Sets `field` to `value`; true when the field is new.
+    /// Sets `field` to `value`, without a deadline; true when the field is new.
+    #[inline]
     pub fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
+        self.put(field, value, FieldDeadline::Clear)
+    }
+
+    /// Sets `field` to `value`; true when the field is new.
+    #[inline]
+    pub fn put(&mut self, field: &[u8], value: &[u8], deadline: FieldDeadline) -> bool {
         if let Some(pack) = self.pack() {
             let longest = field.len().max(value.len());
             let old = find(pack, field).map(|(_, value)| (value.at, value.size()));
@@ -153,19 +236,76 @@ impl<'a> Edit<'a> {
                 }
             }
             self.grow();
+        } else if self.entry.kind() == Kind::HashTimed
+            && let Some(is_new) = self.put_timed(field, value, deadline)
+        {
+            return is_new;
         }
-        set(self.table().expect("a large hash"), field, value)
+        match self.entry.object_mut() {
+            Some(Object::Hash(table)) => set(table, field, value),
+            Some(Object::TimedHash(table)) => table.upsert(
+                field,
+                self.now,
+                |entry, old| entry.replace(content(value), old.filter(|_| deadline == FieldDeadline::Keep)),
+                || Entry::new(field, content(value), None, 0),
+            ),
+            _ => unreachable!("a large hash"),
+        }
+    }
+
+    /// As [`Edit::put`] in a pack of triples; `None` when it was too small and has been made a table.
+    fn put_timed(&mut self, field: &[u8], value: &[u8], deadline: FieldDeadline) -> Option<bool> {
+        let pack = TimedPack::new(self.entry.bytes(), 0);
+        let old = pack.find(field).map(|triple| (triple.value.at, triple.value.size(), triple.deadline()));
+        let fits = field.len().max(value.len()) <= self.limits.hash_max_listpack_value
+            && timed_pack::size_after(self.entry.bytes(), field, value) <= INLINE_BYTES_MAX
+            && (old.is_some() || pack.len() < self.limits.hash_max_listpack_entries);
+        if !fits {
+            self.grow();
+            return None;
+        }
+        let Some((at, size, old_deadline)) = old else {
+            timed_pack::insert(self.entry, field, value, None);
+            return Some(true);
+        };
+        pack::replace(self.entry, at, size, value);
+        if old_deadline.is_some() && deadline == FieldDeadline::Clear {
+            timed_pack::set_deadline(self.entry, field, None);
+        }
+        Some(false)
+    }
+
+    /// Sets or clears the deadline of `field`; false when there is no such field. Called within [`super::Slot::retime`].
+    pub fn set_deadline(&mut self, field: &[u8], deadline: Option<u64>) -> bool {
+        if !self.view().contains(field) {
+            return false;
+        }
+        self.make_timed();
+        if self.entry.kind() == Kind::HashTimed {
+            if timed_pack::size_after(self.entry.bytes(), field, b"") <= INLINE_BYTES_MAX {
+                return timed_pack::set_deadline(self.entry, field, deadline);
+            }
+            self.grow();
+        }
+        match self.entry.object_mut() {
+            Some(Object::TimedHash(table)) => table.set_deadline(field, deadline),
+            _ => unreachable!("made a table with deadlines"),
+        }
     }
 
     /// Removes `field`; false when it was not there.
     pub fn remove(&mut self, field: &[u8]) -> bool {
-        let Some(pack) = self.pack() else {
-            return self.table().is_some_and(|table| table.remove(field).is_some());
-        };
-        let Some((field, value)) = find(pack, field) else { return false };
-        let (from, to) = (field.at, value.end());
-        pack::remove(self.entry, from, to - from, 2);
-        true
+        if let Some(pack) = self.pack() {
+            let Some((field, value)) = find(pack, field) else { return false };
+            let (from, to) = (field.at, value.end());
+            pack::remove(self.entry, from, to - from, 2);
+            return true;
+        }
+        match self.entry.object_mut() {
+            Some(Object::Hash(table)) => table.remove(field).is_some(),
+            Some(Object::TimedHash(table)) => table.remove(field, self.now),
+            _ => timed_pack::remove(self.entry, field),
+        }
     }
 
     /// Number of fields.
@@ -174,11 +314,11 @@ impl<'a> Edit<'a> {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.view().is_empty()
     }
 
     pub fn view(&self) -> View<'_> {
-        View::of(self.entry).expect("a hash")
+        View::of(self.entry, self.now).expect("a hash")
     }
 
     #[inline]
@@ -186,21 +326,42 @@ impl<'a> Edit<'a> {
         (self.entry.kind() == Kind::HashPack).then(|| Pack::new(self.entry.bytes()))
     }
 
-    fn table(&mut self) -> Option<&mut Members> {
-        match self.entry.object_mut() {
-            Some(Object::Hash(table)) => Some(table),
-            _ => None,
+    /// Gives the fields room for deadlines.
+    fn make_timed(&mut self) {
+        if self.entry.is_timed() {
+            return;
+        }
+        if self.entry.kind() == Kind::HashPack && !timed_pack::convert(self.entry, INLINE_BYTES_MAX) {
+            self.grow();
+        }
+        if let Some(Object::Hash(table)) = self.entry.object_mut() {
+            let table = Timed::new(std::mem::take(table));
+            self.replace(Object::TimedHash(Box::new(table)));
         }
     }
 
+    /// Makes a pack a table.
     #[cold]
     fn grow(&mut self) {
         let mut table = Members::new();
         for (field, value) in self.view().iter() {
             set(&mut table, field, value);
         }
+        if self.entry.kind() == Kind::HashPack {
+            return self.replace(Object::Hash(table));
+        }
+        let mut table = Timed::new(table);
+        for triple in TimedPack::new(self.entry.bytes(), self.now).triples() {
+            if let Some(deadline) = triple.deadline() {
+                table.set_deadline(triple.field.data, Some(deadline));
+            }
+        }
+        self.replace(Object::TimedHash(Box::new(table)));
+    }
+
+    fn replace(&mut self, object: Object) {
         let deadline = self.entry.deadline();
-        self.entry.replace(Content::Boxed(Box::new(Object::Hash(table))), deadline);
+        self.entry.replace(Content::Boxed(Box::new(object)), deadline);
     }
 }
 
@@ -241,6 +402,8 @@ pub struct Iter<'a>(Inner<'a>);
 enum Inner<'a> {
     Pack(pack::Iter<'a>),
     Table(members::Iter<'a>),
+    TimedPack(Triples<'a>),
+    TimedTable { entries: members::Iter<'a>, left: usize, now: u64 },
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -251,6 +414,12 @@ impl<'a> Iterator for Iter<'a> {
         match &mut self.0 {
             Inner::Pack(iter) => Some((iter.next()?, iter.next()?)),
             Inner::Table(iter) => iter.next().map(|entry| (entry.key(), value_of(entry))),
+            Inner::TimedPack(iter) => iter.next().map(|triple| (triple.field.data, triple.value.data)),
+            Inner::TimedTable { entries, left, now } => {
+                let entry = entries.find(|entry| !entry.is_expired(*now))?;
+                *left -= 1;
+                Some((entry.key(), value_of(entry)))
+            }
         }
     }
 
@@ -258,6 +427,8 @@ impl<'a> Iterator for Iter<'a> {
         let len = match &self.0 {
             Inner::Pack(iter) => iter.len() / 2,
             Inner::Table(iter) => iter.len(),
+            Inner::TimedPack(iter) => iter.size_hint().0,
+            Inner::TimedTable { left, .. } => *left,
         };
         (len, Some(len))
     }
@@ -266,134 +437,4 @@ impl<'a> Iterator for Iter<'a> {
 impl ExactSizeIterator for Iter<'_> {}
 
 #[cfg(all(test, not(kiba_loom)))]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    fn bytes() -> impl Strategy<Value = Vec<u8>> {
-        prop_oneof![
-            6 => prop::collection::vec(b'a'..b'e', 0..4),
-            3 => prop::collection::vec(any::<u8>(), 0..40),
-            1 => (any::<u8>(), prop::sample::select(vec![64, 65, 127, 128, 1024, 1025, 3000]))
-                .prop_map(|(byte, len)| vec![byte; len]),
-        ]
-    }
-
-    fn limits() -> impl Strategy<Value = Limits> {
-        prop_oneof![
-            Just(Limits::default()),
-            (0..12_usize, 0..80_usize).prop_map(|(entries, value)| Limits {
-                hash_max_listpack_entries: entries,
-                hash_max_listpack_value: value,
-                ..Limits::default()
-            }),
-        ]
-    }
-
-    fn check(view: View<'_>, model: &BTreeMap<Vec<u8>, Vec<u8>>) {
-        assert_eq!((view.len(), view.is_empty(), view.iter().len()), (model.len(), model.is_empty(), model.len()));
-        let owned = |(field, value): (&[u8], &[u8])| (field.to_vec(), value.to_vec());
-        assert_eq!(&view.iter().map(owned).collect::<BTreeMap<_, _>>(), model);
-        let (mut scanned, mut cursor) = (BTreeMap::new(), 0);
-        loop {
-            cursor = view.scan(cursor, 10, |field, value| {
-                scanned.insert(field.to_vec(), value.to_vec());
-            });
-            if cursor == 0 {
-                break;
-            }
-        }
-        assert_eq!(&scanned, model);
-    }
-
-    proptest! {
-        #[test]
-        fn agrees_with_a_btree_map(
-            limits in limits(), steps in prop::collection::vec((0..4_u8, bytes(), bytes(), any::<usize>()), 0..80)
-        ) {
-            let mut entry = create(b"hash", 3);
-            entry.set_deadline(Some(99));
-            let mut model = BTreeMap::<Vec<u8>, Vec<u8>>::new();
-            for (step, field, value, luck) in steps {
-                let mut edit = Edit::of(&mut entry, &limits).expect("a hash");
-                if step > 0 {
-                    prop_assert_eq!(edit.set(&field, &value), model.insert(field.clone(), value).is_none());
-                } else {
-                    prop_assert_eq!(edit.remove(&field), model.remove(&field).is_some());
-                }
-                let view = edit.view();
-                let expected = model.get(&field).map(Vec::as_slice);
-                prop_assert_eq!((view.get(&field), view.contains(&field)), (expected, step > 0));
-                prop_assert_eq!(view.value_len(&field), expected.map_or(0, <[u8]>::len));
-                let mut luck = luck;
-                let random = view.random(|bound| {
-                    luck = luck.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
-                    (luck >> 33) % bound
-                });
-                prop_assert_eq!(random.is_none(), model.is_empty());
-                if let Some((field, value)) = random {
-                    prop_assert_eq!(model.get(field).map(Vec::as_slice), Some(value));
-                }
-                if let View::Packed(pack) = view {
-                    prop_assert!(Pack::validate(pack.bytes()));
-                    prop_assert!(view.len() <= limits.hash_max_listpack_entries);
-                }
-                check(view, &model);
-            }
-            prop_assert_eq!((entry.deadline(), entry.clock(), entry.key()), (Some(99), 3, b"hash".as_slice()));
-        }
-    }
-
-    fn filled(count: usize, value: &[u8]) -> Entry {
-        let limits = Limits::default();
-        let mut entry = create(b"k", 0);
-        let mut edit = Edit::of(&mut entry, &limits).expect("a hash");
-        (0..count).for_each(|at| {
-            edit.set(at.to_string().as_bytes(), value);
-        });
-        entry
-    }
-
-    fn encoding(entry: &Entry) -> &'static str {
-        View::of(entry).expect("a hash").encoding()
-    }
-
-    #[test]
-    fn the_encoding_changes_at_redis_borders() {
-        assert_eq!(encoding(&filled(512, &[b'v'; 64])), "listpack");
-        assert_eq!(encoding(&filled(513, b"v")), "hashtable");
-        assert_eq!(encoding(&filled(1, &[b'v'; 65])), "hashtable");
-        let limits = Limits::default();
-        for (count, expected) in [(512, "listpack"), (513, "hashtable")] {
-            let mut entry = filled(1, b"v");
-            Edit::of(&mut entry, &limits).expect("a hash").expect(count);
-            assert_eq!(encoding(&entry), expected);
-        }
-    }
-
-    #[test]
-    fn a_full_small_hash_still_takes_new_values() {
-        let mut entry = filled(512, b"v");
-        let limits = Limits::default();
-        let mut edit = Edit::of(&mut entry, &limits).expect("a hash");
-        assert!(!edit.set(b"17", b"other") && edit.view().encoding() == "listpack");
-    }
-
-    #[test]
-    fn five_short_fields_cost_one_small_allocation() {
-        let limits = Limits::default();
-        let mut entry = create(&[b'k'; 16], 0);
-        let mut edit = Edit::of(&mut entry, &limits).expect("a hash");
-        for field in [b"f1", b"f2", b"f3", b"f4", b"f5"] {
-            edit.set(field, b"value");
-        }
-        assert_eq!(entry.size(), 80);
-    }
-
-    #[test]
-    fn other_types_are_not_hashes() {
-        let mut entry = Entry::new(b"k", Content::Inline(Kind::ListPack, pack::EMPTY), None, 0);
-        assert!(View::of(&entry).is_none() && Edit::of(&mut entry, &Limits::default()).is_none());
-    }
-}
+mod tests;

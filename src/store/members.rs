@@ -144,6 +144,26 @@ impl Members {
         self.remove_at(Place { segment, bucket, slot }, hash)
     }
 
+    /// Takes out an entry with this hash of which `is_wanted` is true.
+    pub fn remove_hash(&mut self, hash: u64, is_wanted: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        let segment = self.address(hash);
+        let is_it = |entry: &Entry| is_wanted(entry) && hash_member(entry.key()) == hash;
+        let (bucket, slot) = self.segments[segment].position_where(hash, is_it)?;
+        self.remove_at(Place { segment, bucket, slot }, hash)
+    }
+
+    /// Lets `change` edit the entry of `member`, if there is one. Its key must stay the same.
+    pub fn change<R>(&mut self, member: &[u8], change: impl FnOnce(&mut Entry) -> R) -> Option<R> {
+        let hash = hash_member(member);
+        let at = self.address(hash);
+        let (bucket, slot) = self.segments[at].position(hash, member)?;
+        let entry = self.segments[at].buckets[bucket].slots[slot].as_mut()?;
+        let before = cost(entry);
+        let result = change(entry);
+        self.entry_bytes = self.entry_bytes - before + cost(entry);
+        Some(result)
+    }
+
     /// Takes a random entry out; see [`Members::random`].
     pub fn remove_random(&mut self, below: impl FnMut(usize) -> usize) -> Option<Entry> {
         let (place, entry) = self.pick(below)?;
@@ -412,13 +432,19 @@ impl Segment {
     /// Bucket and slot of `member`.
     #[inline]
     fn position(&self, hash: u64, member: &[u8]) -> Option<(usize, usize)> {
+        self.position_where(hash, |entry| entry.key() == member)
+    }
+
+    /// Bucket and slot of the first entry with the tag of `hash` that `is_it`.
+    #[inline]
+    fn position_where(&self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> Option<(usize, usize)> {
         let mut at = self.home(hash);
         for _ in 0..self.buckets.len() {
             let bucket = &self.buckets[at];
             let mut candidates = bucket.candidates(tag(hash));
             while candidates != 0 {
                 let slot = candidates.trailing_zeros() as usize / 8;
-                if bucket.slots[slot].as_ref().is_some_and(|entry| entry.key() == member) {
+                if bucket.slots[slot].as_ref().is_some_and(&is_it) {
                     return Some((at, slot));
                 }
                 candidates &= candidates - 1;

@@ -14,10 +14,12 @@ pub mod set;
 mod slot;
 pub mod string;
 pub mod table;
+mod timed;
+mod timed_pack;
 pub mod watch;
 pub mod wheel;
 
-pub use entry::{Content, Entry, Kind, Raw, SharedBytes};
+pub use entry::{Content, Entry, Kind, Lifetime, Raw, SharedBytes};
 pub use hasher::KeyHasher;
 pub use limits::Limits;
 pub use members::{hash_member, member_hasher};
@@ -36,6 +38,8 @@ pub enum Object {
     Set(members::Members),
     /// Entries whose key is the field.
     Hash(members::Members),
+    /// The same, where fields may have deadlines.
+    TimedHash(Box<timed::Timed>),
 }
 
 impl Object {
@@ -45,6 +49,7 @@ impl Object {
             + match self {
                 Self::List(deque) => deque.heap_bytes(),
                 Self::Set(members) | Self::Hash(members) => members.heap_bytes(),
+                Self::TimedHash(timed) => timed.heap_bytes(),
             }
     }
 
@@ -53,6 +58,7 @@ impl Object {
         1 + match self {
             Self::List(deque) => deque.weight(),
             Self::Set(members) | Self::Hash(members) => members.weight(),
+            Self::TimedHash(timed) => timed.weight(),
         }
     }
 
@@ -61,11 +67,16 @@ impl Object {
         self.weight() > HEAVY_WEIGHT || self.heap_bytes() > HEAVY_BYTES
     }
 
+    /// Whether parts of it may have deadlines of their own.
+    pub fn is_timed(&self) -> bool {
+        matches!(self, Self::TimedHash(_))
+    }
+
     pub fn value_type(&self) -> Type {
         match self {
             Self::List(_) => Type::List,
             Self::Set(_) => Type::Set,
-            Self::Hash(_) => Type::Hash,
+            Self::Hash(_) | Self::TimedHash(_) => Type::Hash,
         }
     }
 }
@@ -88,7 +99,7 @@ impl Type {
             Raw::Inline(kind, _) => match kind {
                 Kind::ListPack => Self::List,
                 Kind::SetPack | Kind::IntSet => Self::Set,
-                Kind::HashPack => Self::Hash,
+                Kind::HashPack | Kind::HashTimed => Self::Hash,
                 _ => Self::String,
             },
             Raw::Boxed(object) => object.value_type(),
@@ -116,6 +127,6 @@ pub fn encoding(entry: &Entry) -> &'static str {
         Type::String => string::Str::of(entry).map_or("raw", string::Str::encoding),
         Type::List => list::View::of(entry).map_or("", |list| list.encoding()),
         Type::Set => set::View::of(entry).map_or("", |set| set.encoding()),
-        Type::Hash => hash::View::of(entry).map_or("", |hash| hash.encoding()),
+        Type::Hash => hash::View::of(entry, 0).map_or("", |hash| hash.encoding()),
     }
 }

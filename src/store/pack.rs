@@ -157,8 +157,13 @@ impl<'a> Pack<'a> {
 
     /// The first element equal to `needle`, looking at every `step`-th one.
     pub fn find(self, needle: &[u8], step: usize) -> Option<Frame<'a>> {
+        self.find_from(self.body_at(), needle, step)
+    }
+
+    /// As [`Pack::find`], beginning with the frame at `at`.
+    #[inline]
+    pub fn find_from(self, mut at: usize, needle: &[u8], step: usize) -> Option<Frame<'a>> {
         let bytes = self.0;
-        let mut at = self.body_at();
         while at < bytes.len() {
             let (len, width) = head(bytes, at);
             // Most elements differ in length already, which spares the slice.

@@ -8,7 +8,7 @@ use crossbeam_skiplist::SkipSet;
 use super::table::{Raw, Table};
 use super::watch::{Flag, Watches};
 use super::wheel::{Due, TICK_MS, Wheel, tick_of};
-use super::{Entry, KeyHasher, Slot};
+use super::{Entry, KeyHasher, Slot, timed};
 use crate::sync::{AtomicU64, OnceLock, Ordering};
 
 /// Names a part: its database and its number within it.
@@ -28,6 +28,8 @@ pub struct Env {
     pub expired: AtomicU64,
     /// Locks of parts that were not free at once.
     pub contended: AtomicU64,
+    /// Fields of hashes removed because their time had come.
+    pub expired_parts: AtomicU64,
 }
 
 impl Env {
@@ -38,6 +40,16 @@ impl Env {
             reaper: Reaper::new(),
             expired: AtomicU64::new(0),
             contended: AtomicU64::new(0),
+            expired_parts: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts an entry that goes because its time has come, or else because that of all of its parts has.
+    pub(super) fn count_expired(&self, entry: &Entry, now: u64) {
+        if entry.deadline().is_some_and(|at| at <= now) {
+            self.expired.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.expired_parts.fetch_add(timed::len(entry.raw()) as u64, Ordering::Relaxed);
         }
     }
 }
@@ -50,14 +62,16 @@ pub struct Side {
     watches: Option<Box<Watches>>,
     wheel: Option<Box<Wheel>>,
     /// Keys that have a deadline.
-    pub volatile: usize,
+    pub volatile: u32,
+    /// Keys of which parts may have a deadline.
+    pub timed: u32,
     /// The tick at which the agenda will bring this part up; `u64::MAX` when it will not.
     scheduled: u64,
 }
 
 impl Default for Side {
     fn default() -> Self {
-        Self { watches: None, wheel: None, volatile: 0, scheduled: u64::MAX }
+        Self { watches: None, wheel: None, volatile: 0, timed: 0, scheduled: u64::MAX }
     }
 }
 
@@ -68,6 +82,12 @@ impl Side {
         if let Some(watches) = &mut self.watches {
             watches.touch(hash);
         }
+    }
+
+    /// Counts an entry out that leaves the table.
+    pub(super) fn forget(&mut self, entry: &Entry) {
+        self.volatile -= u32::from(entry.deadline().is_some());
+        self.timed -= u32::from(entry.is_timed());
     }
 }
 
@@ -96,43 +116,61 @@ impl<'a> Part<'a> {
         is_new.then_some(exists)
     }
 
-    /// Removes keys whose time has come, looking at up to `limit` records; `true` when more may be due.
+    /// Removes keys and fields whose time has come, looking at up to `limit` records and removing up to `limit` fields;
+    /// `true` when more may be due.
     pub fn expire(&mut self, now: u64, limit: usize) -> bool {
-        let hasher = &self.env.hasher;
-        let (table, side) = (&mut *self.table, &mut *self.side);
-        let (watches, volatile) = (&mut side.watches, &mut side.volatile);
-        let Some(wheel) = &mut side.wheel else { return false };
-        let mut found = Vec::new();
+        let Some(mut wheel) = self.side.wheel.take() else { return false };
+        let (mut found, mut budget) = (Vec::new(), limit);
         let more = wheel.advance(now / TICK_MS, limit, |token| {
             found.clear();
-            table.candidates(token_hash(token), &mut found);
+            self.table.candidates(token_hash(token), &mut found);
             let mut due = Due::Done;
             for &at in &found {
-                let entry = table.entry(at);
-                let hash = hasher.hash(entry.key());
-                let Some(deadline) = entry.deadline().filter(|_| token_of(hash) == token) else { continue };
-                if deadline <= now {
-                    self.env.reaper.free(table.take(at));
-                    *volatile -= 1;
-                    if let Some(watches) = watches {
-                        watches.touch(hash);
-                    }
-                    self.env.expired.fetch_add(1, Ordering::Relaxed);
-                } else if entry.is_on_wheel() {
+                if let Some(tick) = self.expire_entry(at, token, now, &mut budget) {
                     // Two keys may share a token: the earlier one decides.
-                    due = due.sooner(tick_of(deadline));
+                    due = due.sooner(tick);
                 }
             }
             due
         });
-        if self.side.volatile == 0 {
-            self.side.wheel = None;
+        if self.side.volatile + self.side.timed > 0 {
+            self.side.wheel = Some(wheel);
         }
         if !more {
             // A table that was much larger once gives its memory back.
             self.table.shrink(&self.env.hasher);
         }
         more
+    }
+
+    /// Removes the entry, or those of its fields, whose time has come. Gives the tick at which to look again.
+    fn expire_entry(&mut self, at: usize, token: u32, now: u64, budget: &mut usize) -> Option<u64> {
+        let entry = self.table.entry_mut(at);
+        let due = entry.due()?;
+        let hash = self.env.hasher.hash(entry.key());
+        if token_of(hash) != token {
+            return None;
+        }
+        if due > now {
+            return entry.is_on_wheel().then(|| tick_of(due));
+        }
+        if !entry.is_expired(now) {
+            let parts = timed::expire(entry, now, *budget);
+            *budget = budget.saturating_sub(parts);
+            // With nothing left of the budget this is a tick of the past: the record is looked at again at once.
+            let next = entry.due().map(tick_of);
+            if parts > 0 {
+                self.env.expired_parts.fetch_add(parts as u64, Ordering::Relaxed);
+                self.side.touch(hash);
+            }
+            return next;
+        }
+        let entry = self.table.take(at);
+        self.side.forget(&entry);
+        self.env.count_expired(&entry, now);
+        self.env.reaper.free(entry);
+        self.side.touch(hash);
+        None
     }
 
     /// Puts the part's next due tick on the agenda. Called by the sweeper after it took the part off.
@@ -151,6 +189,7 @@ impl<'a> Part<'a> {
         }
         self.side.wheel = None;
         self.side.volatile = 0;
+        self.side.timed = 0;
         let old = std::mem::replace(self.table, Raw::new());
         if !old.is_empty() {
             self.env.reaper.free(old);
@@ -162,7 +201,7 @@ impl<'a> Part<'a> {
         let tick = tick_of(deadline);
         // Stale records go when they are due; this keeps a client that sets ever new deadlines from piling them up.
         let wheel = self.side.wheel.get_or_insert_with(|| Box::new(Wheel::starting_at(now / TICK_MS)));
-        if wheel.len() > 2 * self.side.volatile + 64 {
+        if wheel.len() > 2 * (self.side.volatile as usize + self.side.timed as usize) + 64 {
             self.prune_wheel(hash);
         } else {
             wheel.insert(tick, token_of(hash));
@@ -186,8 +225,8 @@ impl<'a> Part<'a> {
             found.clear();
             self.table.candidates(token_hash(token), &mut found);
             for entry in found.iter().map(|&at| self.table.entry(at)) {
-                if let Some(deadline) = entry.deadline().filter(|_| token_of(hasher.hash(entry.key())) == token) {
-                    wheel.insert(tick_of(deadline), token);
+                if let Some(due) = entry.due().filter(|_| token_of(hasher.hash(entry.key())) == token) {
+                    wheel.insert(tick_of(due), token);
                 }
             }
         }
@@ -311,7 +350,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::string::content;
-    use super::super::{Deadline, Slot};
+    use super::super::{Deadline, Limits, Slot, hash};
     use super::*;
 
     const START: u64 = 1_800_000_000_000;
@@ -391,6 +430,147 @@ mod tests {
         assert_eq!(owned.part().watch(b"k", hash, START, &flag), None);
     }
 
+    fn with_hash<T>(owned: &mut Owned, key: &[u8], now: u64, run: impl FnOnce(&mut hash::Edit<'_>) -> T) -> T {
+        owned.slot(key, now, |slot| {
+            if !slot.exists() {
+                slot.insert(hash::create(key, 0));
+            }
+            let limits = Limits { hash_max_listpack_entries: 8, ..Limits::default() };
+            let run = |entry: &mut Entry| {
+                let mut edit = hash::Edit::of(entry, &limits, now).expect("a hash");
+                (run(&mut edit), edit.is_empty())
+            };
+            let (result, is_emptied) = slot.retime(run).expect("just made");
+            if is_emptied {
+                slot.remove();
+            }
+            result
+        })
+    }
+
+    #[test]
+    fn many_due_fields_are_removed_in_slices() {
+        let mut owned = Owned::new();
+        with_hash(&mut owned, b"h", START, |hash| {
+            hash.set(b"stays", b"v");
+            for i in 0..10_000_u32 {
+                hash.set(&i.to_le_bytes(), b"v");
+                hash.set_deadline(&i.to_le_bytes(), Some(START + 100));
+            }
+        });
+        let flag = crate::sync::Arc::new(Flag::default());
+        let hash = owned.env.hasher.hash(b"h");
+        owned.part().watch(b"h", hash, START, &flag);
+        let (mut slices, now) = (1, START + 200);
+        while owned.part().expire(now, 100) {
+            assert!(flag.is_raised());
+            slices += 1;
+        }
+        assert!(slices >= 100, "{slices}");
+        let left = owned.table.entry(owned.table.find_key(hash, b"h").expect("one field is left"));
+        assert_eq!(hash::View::of(left, 0).map(hash::View::len), Some(1));
+        assert_eq!((left.due(), owned.env.expired_parts.load(Ordering::Relaxed)), (None, 10_000));
+        assert_eq!((owned.side.timed, owned.side.volatile), (1, 0));
+    }
+
+    #[test]
+    fn a_key_of_which_everything_is_due_is_gone() {
+        let mut owned = Owned::new();
+        for i in 0..100_u32 {
+            with_hash(&mut owned, b"h", START, |hash| {
+                hash.set(&i.to_le_bytes(), b"v");
+                hash.set_deadline(&i.to_le_bytes(), Some(START + 100 + u64::from(i)));
+            });
+        }
+        assert!(owned.slot(b"h", START + 198, |slot| slot.exists()));
+        assert!(!owned.slot(b"h", START + 199, |slot| slot.exists()));
+        assert_eq!((owned.side.timed, owned.table.len()), (0, 0));
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        assert_eq!((count(&owned.env.expired), count(&owned.env.expired_parts)), (0, 100));
+    }
+
+    proptest! {
+        /// Against a map of fields with deadlines: what is due by a tick goes, with its key when it was the last one;
+        /// nothing else does; and the wheel knows of all that is left.
+        #[test]
+        fn fields_agree_with_a_map_of_deadlines(
+            steps in prop::collection::vec(
+                (0..9_u8, 0..4_u8, 0..12_u8, prop_oneof![0..100_u64, 0..1_000_000_u64]), 1..300
+            ),
+        ) {
+            let (mut owned, mut now) = (Owned::new(), START);
+            let mut model: BTreeMap<u8, BTreeMap<u8, Option<u64>>> = BTreeMap::new();
+            for (kind, key, field, amount) in steps {
+                let at = now + 1 + amount;
+                model.values_mut().for_each(|fields| fields.retain(|_, it| it.is_none_or(|it| it > now)));
+                model.retain(|_, fields| !fields.is_empty());
+                match kind {
+                    0..3 => {
+                        with_hash(&mut owned, &[key], now, |hash| hash.set(&[field], b"v"));
+                        model.entry(key).or_default().insert(field, None);
+                    }
+                    3..6 => {
+                        let is_there = model.get(&key).is_some_and(|fields| fields.contains_key(&field));
+                        let deadline = (amount % 3 > 0).then_some(at);
+                        let is_set = with_hash(&mut owned, &[key], now, |hash| hash.set_deadline(&[field], deadline));
+                        prop_assert_eq!(is_set, is_there);
+                        if is_there {
+                            model.entry(key).or_default().insert(field, deadline);
+                        }
+                    }
+                    6 if amount % 4 == 0 => {
+                        owned.slot(&[key], now, |slot| {
+                            slot.set(content(b"v"), Deadline::Keep);
+                            slot.remove();
+                        });
+                        model.remove(&key);
+                    }
+                    6 => {
+                        with_hash(&mut owned, &[key], now, |hash| hash.remove(&[field]));
+                        model.entry(key).or_default().remove(&field);
+                    }
+                    7 => {
+                        let other = field % 4;
+                        if let Some(value) = owned.slot(&[key], now, |slot| slot.take()) {
+                            owned.slot(&[other], now, |slot| slot.put(value));
+                            let fields = model.remove(&key).expect("as the table");
+                            model.insert(other, fields);
+                        } else {
+                            prop_assert!(!model.contains_key(&key));
+                        }
+                    }
+                    _ => {
+                        now += amount;
+                        while owned.part().expire(now, 4) {}
+                        // All that was due by the last full tick is gone.
+                        let mut due = 0;
+                        owned.table.each(&mut |entry| {
+                            due += usize::from(entry.due().is_some_and(|due| tick_of(due) <= now / TICK_MS));
+                        });
+                        prop_assert_eq!(due, 0);
+                    }
+                }
+                model.values_mut().for_each(|fields| fields.retain(|_, it| it.is_none_or(|it| it > now)));
+                model.retain(|_, fields| !fields.is_empty());
+                for key in 0..4 {
+                    let at = owned.table.find_key(owned.env.hasher.hash(&[key]), &[key]);
+                    let entry = at.map(|at| owned.table.entry(at)).filter(|entry| !entry.is_expired(now));
+                    let found = entry.map(|entry| {
+                        let view = hash::View::of(entry, now).expect("a hash");
+                        view.iter().map(|(field, _)| (field[0], view.deadline(field).expect("there"))).collect()
+                    });
+                    prop_assert_eq!(found, model.get(&key).cloned());
+                }
+                let next = owned.side.wheel.as_ref().and_then(|wheel| wheel.next_tick());
+                let first = model.values().flat_map(|fields| fields.values().flatten()).min().map(|it| tick_of(*it));
+                prop_assert!(first.is_none_or(|first| next.is_some_and(|next| next <= first)));
+                let mut timed = 0;
+                owned.table.each(&mut |entry| timed += usize::from(entry.is_timed()));
+                prop_assert_eq!((owned.side.timed as usize, owned.side.volatile), (timed, 0));
+            }
+        }
+    }
+
     proptest! {
         /// Against a map of deadlines: the count of volatile keys is exact, what is due goes and nothing else does.
         #[test]
@@ -456,7 +636,7 @@ mod tests {
                     _ => {}
                 }
                 prop_assert_eq!(owned.table.len(), model.len());
-                prop_assert_eq!(owned.side.volatile, model.values().flatten().count());
+                prop_assert_eq!(owned.side.volatile as usize, model.values().flatten().count());
                 for (key, deadline) in &model {
                     let at = owned.table.find_key(owned.env.hasher.hash(&[*key]), &[*key]).expect("as in the map");
                     prop_assert_eq!(owned.table.entry(at).deadline(), *deadline);

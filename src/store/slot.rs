@@ -2,7 +2,7 @@
 
 use super::part::Part;
 use super::table::Table;
-use super::{Content, Entry};
+use super::{Content, Entry, Lifetime, timed};
 use crate::sync::Ordering;
 
 /// What a write does with the deadline that the key had.
@@ -27,19 +27,17 @@ impl<'a> Slot<'a> {
     pub(super) fn find(part: Part<'a>, key: &'a [u8], hash: u64, now: u64) -> Self {
         let at = part.table.find_key(hash, key);
         let mut slot = Self { part, key, hash, at, now };
-        if slot.entry().is_some_and(|entry| entry.is_expired(now)) {
-            slot.remove();
-            slot.part.env.expired.fetch_add(1, Ordering::Relaxed);
-            slot.touch();
+        if slot.entry().is_some_and(|entry| entry.is_mortal() && (entry.is_timed() || entry.is_expired(now))) {
+            slot.expire();
         }
         slot
     }
 
     /// Gives the key a new value.
     pub fn set(&mut self, content: Content<'_>, deadline: Deadline) {
-        let old = self.deadline();
+        let old = self.lifetime();
         let new = match deadline {
-            Deadline::Keep => old,
+            Deadline::Keep => self.deadline(),
             Deadline::Clear => None,
             Deadline::At(at) => Some(at),
         };
@@ -53,7 +51,7 @@ impl<'a> Slot<'a> {
                 } else {
                     entry.replace(content, new);
                 }
-                self.deadline_changed(old, new);
+                self.lifetime_changed(old);
             }
             None => self.insert(Entry::new(self.key, content, new, clock(self.now))),
         }
@@ -63,9 +61,8 @@ impl<'a> Slot<'a> {
     pub fn insert(&mut self, mut entry: Entry) {
         assert!(self.at.is_none() && entry.has_key(self.key));
         entry.set_on_wheel(false);
-        let deadline = entry.deadline();
         self.at = Some(self.part.table.insert_new(self.hash, entry, &self.part.env.hasher));
-        self.deadline_changed(None, deadline);
+        self.lifetime_changed(None);
     }
 
     /// Puts another key's value into this slot, together with its deadline. What was here before goes.
@@ -83,7 +80,7 @@ impl<'a> Slot<'a> {
     /// Takes the key out with its value.
     pub fn take(&mut self) -> Option<Entry> {
         let entry = self.part.table.take(self.at.take()?);
-        self.part.side.volatile -= usize::from(entry.deadline().is_some());
+        self.part.side.forget(&entry);
         // A table that was much larger once gives its memory back.
         self.part.table.shrink(&self.part.env.hasher);
         Some(entry)
@@ -91,11 +88,15 @@ impl<'a> Slot<'a> {
 
     /// Sets or clears the deadline of a key that exists.
     pub fn set_deadline(&mut self, new: Option<u64>) {
-        let Some(at) = self.at else { return };
-        let entry = self.part.table.entry_mut(at);
-        let old = entry.deadline();
-        entry.set_deadline(new);
-        self.deadline_changed(old, new);
+        self.retime(|entry| entry.set_deadline(new));
+    }
+
+    /// Lets `change` set deadlines of the key or of parts of its value; `None` when there is no key.
+    pub fn retime<R>(&mut self, change: impl FnOnce(&mut Entry) -> R) -> Option<R> {
+        let old = self.lifetime();
+        let result = change(self.entry_mut()?);
+        self.lifetime_changed(old);
+        Some(result)
     }
 
     pub fn entry_mut(&mut self) -> Option<&mut Entry> {
@@ -128,23 +129,55 @@ impl<'a> Slot<'a> {
         self.now
     }
 
-    fn deadline_changed(&mut self, old: Option<u64>, new: Option<u64>) {
-        match (old, new) {
-            (None, None) => return,
-            (None, Some(_)) => self.part.side.volatile += 1,
-            (Some(_), None) => self.part.side.volatile -= 1,
-            (Some(_), Some(_)) => {}
+    #[inline]
+    fn lifetime(&self) -> Option<Lifetime> {
+        self.entry().and_then(Entry::lifetime)
+    }
+
+    #[inline]
+    fn lifetime_changed(&mut self, old: Option<Lifetime>) {
+        let new = self.lifetime();
+        if old.is_some() || new.is_some() {
+            self.follow(old.unwrap_or_default(), new.unwrap_or_default());
         }
-        let (Some(new), Some(at)) = (new, self.at) else { return };
+    }
+
+    /// Keeps the part's counts and its wheel in step with an entry.
+    fn follow(&mut self, old: Lifetime, new: Lifetime) {
+        let side = &mut *self.part.side;
+        side.volatile = side.volatile + u32::from(new.has_deadline) - u32::from(old.has_deadline);
+        side.timed = side.timed + u32::from(new.is_timed) - u32::from(old.is_timed);
+        let (Some(due), Some(at)) = (new.due, self.at) else { return };
         let entry = self.part.table.entry_mut(at);
         // A record that is looked at too early finds the later deadline by itself.
-        if entry.is_on_wheel() && old.is_some_and(|old| old <= new) {
+        if entry.is_on_wheel() && old.due.is_some_and(|old| old <= due) {
             return;
         }
         entry.set_on_wheel(true);
-        self.part.add_deadline(self.hash, new, self.now);
+        self.part.add_deadline(self.hash, due, self.now);
+    }
+
+    /// Removes the key when its time has come, or else those parts of its value whose time has.
+    #[cold]
+    fn expire(&mut self) {
+        let now = self.now;
+        let Some(entry) = self.entry() else { return };
+        if entry.is_expired(now) {
+            self.part.env.count_expired(entry, now);
+            self.remove();
+            return self.touch();
+        }
+        let parts = self.entry_mut().map_or(0, |entry| timed::expire(entry, now, PARTS_MAX));
+        if parts > 0 {
+            self.part.env.expired_parts.fetch_add(parts as u64, Ordering::Relaxed);
+            self.touch();
+        }
     }
 }
+
+/// Parts of a large value that an access removes because their time has come: some microseconds. All reads and
+/// changes pass over what is left.
+const PARTS_MAX: usize = 64;
 
 /// The access clock of an entry: the low 24 bits of a count of seconds.
 pub fn clock(now: u64) -> u32 {

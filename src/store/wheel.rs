@@ -30,7 +30,7 @@ struct Level {
 pub enum Due {
     /// Nothing is left to wait for.
     Done,
-    /// The key lives until this tick.
+    /// There is something to wait for at this tick; one in the past asks for another look at once.
     Again(u64),
 }
 
@@ -94,7 +94,7 @@ impl Wheel {
             let Some(token) = token else { continue };
             self.records -= 1;
             if let Due::Again(tick) = visit(token) {
-                self.insert(tick.max(self.now + 1), token);
+                self.insert(tick, token);
             }
         }
         match self.first() {

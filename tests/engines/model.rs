@@ -13,7 +13,15 @@ pub enum Data {
     String(String),
     List(VecDeque<String>),
     Set(BTreeSet<String>),
-    Hash(BTreeMap<String, String>),
+    Hash(BTreeMap<String, Field>),
+}
+
+/// A field of a hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    value: String,
+    /// As for a key.
+    ttl: Option<i64>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,7 +97,7 @@ impl Model {
         string, String, String;
         list, List, VecDeque<String>;
         set, Set, BTreeSet<String>;
-        hash, Hash, BTreeMap<String, String>;
+        hash, Hash, BTreeMap<String, Field>;
     }
 
     fn try_run(&mut self, words: &[&str]) -> Result<Value, Value> {
@@ -173,25 +181,51 @@ impl Model {
             }
             ["SMEMBERS", key] => self.set(key)?.map_or(Value::Array(Vec::new()), |set| array(set.iter())),
             ["SCARD", key] => integer(self.set(key)?.map_or(0, |set| set.len())),
-            ["HSET", key, pairs @ ..] => {
-                let mut new = self.hash(key)?.cloned().unwrap_or_default();
-                let before = new.len();
-                new.extend(pairs.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())));
-                let added = new.len() - before;
-                self.change(key, Data::Hash(new));
-                integer(added)
+            ["HGET", key, field] => {
+                nil_or_bulk(self.hash(key)?.and_then(|hash| hash.get(*field)).map(|field| &field.value))
             }
-            ["HGET", key, field] => nil_or_bulk(self.hash(key)?.and_then(|hash| hash.get(*field))),
-            ["HDEL", key, fields @ ..] => {
-                let Some(hash) = self.hash(key)? else { return Ok(integer(0)) };
-                let removed = fields.iter().filter(|field| hash.remove(**field).is_some()).count();
-                let is_empty = hash.is_empty();
-                self.shrunk(key, removed, is_empty)
+            ["HMGET", key, fields @ ..] => {
+                let hash = self.hash(key)?;
+                let get = |field: &&str| hash.as_ref().and_then(|hash| hash.get(*field)).map(|field| &field.value);
+                Value::Array(fields.iter().map(|field| nil_or_bulk(get(field))).collect())
+            }
+            ["HLEN", key] => integer(self.hash(key)?.map_or(0, |hash| hash.len())),
+            ["HEXISTS", key, field] => {
+                Value::Int(i64::from(self.hash(key)?.is_some_and(|hash| hash.contains_key(*field))))
+            }
+            ["HSTRLEN", key, field] => {
+                integer(self.hash(key)?.and_then(|hash| hash.get(*field)).map_or(0, |field| field.value.len()))
+            }
+            ["HKEYS", key] => self.hash(key)?.map_or(Value::Array(Vec::new()), |hash| array(hash.keys())),
+            ["HVALS", key] => {
+                self.hash(key)?.map_or(Value::Array(Vec::new()), |hash| array(hash.values().map(|field| &field.value)))
             }
             ["HGETALL", key] => match self.hash(key)? {
                 None => Value::Array(Vec::new()),
-                Some(hash) => array(hash.iter().flat_map(|(field, value)| [field, value])),
+                Some(hash) => array(hash.iter().flat_map(|(field, Field { value, .. })| [field, value])),
             },
+            [
+                "HSET" | "HSETNX" | "HINCRBY" | "HDEL" | "HEXPIRE" | "HEXPIREAT" | "HPERSIST" | "HTTL" | "HGETDEL"
+                | "HGETEX" | "HSETEX",
+                key,
+                rest @ ..,
+            ] => {
+                // This one looks at its number before it looks at the key.
+                if let ("HINCRBY", [_, amount]) = (words[0], rest) {
+                    parse(amount)?;
+                }
+                let mut hash = self.hash(key)?.cloned().unwrap_or_default();
+                let (reply, is_changed) = change_hash(words[0], &mut hash, rest)?;
+                match (is_changed, hash.is_empty()) {
+                    (false, _) => {}
+                    (true, false) => self.change(key, Data::Hash(hash)),
+                    (true, true) => {
+                        self.remove(key);
+                        self.touch(key);
+                    }
+                }
+                reply
+            }
             other => unreachable!("the model does not know {other:?}"),
         })
     }
@@ -315,4 +349,118 @@ fn parse(text: &str) -> Result<i64, Value> {
     let number = text.parse::<i64>().map_err(|_| error(NOT_AN_INTEGER))?;
     // Only the one way of writing a number counts: `+1` and `01` are words.
     if number.to_string() == text { Ok(number) } else { Err(error(NOT_AN_INTEGER)) }
+}
+
+/// Runs a command on a hash, an empty one when the key is missing: the reply, and whether something changed.
+fn change_hash(command: &str, hash: &mut BTreeMap<String, Field>, rest: &[&str]) -> Result<(Value, bool), Value> {
+    let field = |value: &str, ttl| Field { value: value.to_owned(), ttl };
+    // What follows `FIELDS count`.
+    let fields = rest.iter().position(|word| *word == "FIELDS").map_or(&[][..], |at| &rest[at + 2..]);
+    let before = hash.clone();
+    Ok(match (command, rest) {
+        ("HSET", pairs) => {
+            hash.extend(pairs.chunks(2).map(|pair| (pair[0].to_owned(), field(pair[1], None))));
+            (integer(hash.len() - before.len()), true)
+        }
+        ("HSETNX", [name, value]) => {
+            let is_new = !hash.contains_key(*name);
+            hash.entry((*name).to_owned()).or_insert_with(|| field(value, None));
+            (Value::Int(i64::from(is_new)), is_new)
+        }
+        ("HINCRBY", [name, amount]) => {
+            let amount = parse(amount)?;
+            let old = match hash.get(*name) {
+                Some(field) => parse(&field.value).map_err(|_| error("ERR hash value is not an integer"))?,
+                None => 0,
+            };
+            let sum = old.checked_add(amount).ok_or_else(|| error("ERR increment or decrement would overflow"))?;
+            hash.entry((*name).to_owned()).or_insert_with(|| field("", None)).value = sum.to_string();
+            (Value::Int(sum), true)
+        }
+        ("HDEL", names) => {
+            let removed = names.iter().filter(|name| hash.remove(**name).is_some()).count();
+            (integer(removed), removed > 0)
+        }
+        ("HTTL", _) => {
+            let ttl = |name: &&str| hash.get(*name).map_or(-2, |field| field.ttl.unwrap_or(-1));
+            (Value::Array(fields.iter().map(ttl).map(Value::Int).collect()), false)
+        }
+        ("HPERSIST", _) => {
+            let persist = |name: &&str| match hash.get_mut(*name).map(|field| field.ttl.take()) {
+                None => -2,
+                Some(None) => -1,
+                Some(Some(_)) => 1,
+            };
+            let codes: Vec<i64> = fields.iter().map(persist).collect();
+            let is_changed = codes.contains(&1);
+            (Value::Array(codes.into_iter().map(Value::Int).collect()), is_changed)
+        }
+        ("HEXPIRE" | "HEXPIREAT", [seconds, condition, ..]) => {
+            // The moments that HEXPIREAT is given have passed.
+            let seconds = if command == "HEXPIREAT" { 0 } else { parse(seconds)? };
+            let codes: Vec<i64> = fields.iter().map(|name| expire_field(hash, name, seconds, condition)).collect();
+            let is_changed = codes.iter().any(|code| *code > 0);
+            (Value::Array(codes.into_iter().map(Value::Int).collect()), is_changed)
+        }
+        ("HGETDEL", _) => {
+            let taken = fields.iter().map(|name| nil_or_bulk(hash.remove(*name).as_ref().map(|field| &field.value)));
+            let taken = Value::Array(taken.collect());
+            (taken, *hash != before)
+        }
+        ("HGETEX", [option, seconds, ..]) => {
+            let mut is_changed = false;
+            let get = |name: &&str| {
+                let value = nil_or_bulk(hash.get(*name).map(|field| &field.value));
+                match *option {
+                    "EX" => is_changed |= expire_field(hash, name, seconds.parse().expect("a number"), "") > 0,
+                    "PERSIST" => is_changed |= hash.get_mut(*name).is_some_and(|field| field.ttl.take().is_some()),
+                    _ => {}
+                }
+                value
+            };
+            let values = Value::Array(fields.iter().map(get).collect());
+            (values, is_changed)
+        }
+        ("HSETEX", options) => {
+            let mut names = fields.iter().step_by(2);
+            let is_met = match options[0] {
+                "FNX" => !names.any(|name| hash.contains_key(*name)),
+                "FXX" => names.all(|name| hash.contains_key(*name)),
+                _ => true,
+            };
+            if !is_met {
+                return Ok((Value::Int(0), false));
+            }
+            let at = options.iter().position(|word| *word == "EX");
+            let ttl: Option<i64> = at.map(|at| options[at + 1].parse().expect("a number"));
+            for pair in fields.chunks(2) {
+                let kept = hash.get(pair[0]).and_then(|field| field.ttl).filter(|_| options.contains(&"KEEPTTL"));
+                hash.insert(pair[0].to_owned(), field(pair[1], ttl.or(kept)));
+            }
+            hash.retain(|_, field| field.ttl != Some(0));
+            (Value::Int(1), true)
+        }
+        other => unreachable!("the model does not know {other:?}"),
+    })
+}
+
+/// Sets the time to live of a field as HEXPIRE does, and gives its code.
+fn expire_field(hash: &mut BTreeMap<String, Field>, name: &str, seconds: i64, condition: &str) -> i64 {
+    let Some(field) = hash.get_mut(name) else { return -2 };
+    let is_met = match (condition, field.ttl) {
+        ("NX", old) => old.is_none(),
+        ("XX", old) => old.is_some(),
+        ("GT", old) => old.is_some_and(|old| seconds > old),
+        ("LT", old) => old.is_none_or(|old| seconds < old),
+        _ => true,
+    };
+    if !is_met {
+        return 0;
+    }
+    if seconds == 0 {
+        hash.remove(name);
+        return 2;
+    }
+    field.ttl = Some(seconds);
+    1
 }

@@ -144,6 +144,21 @@ fn pairs() -> impl Strategy<Value = Vec<String>> {
         .prop_map(|pairs| pairs.into_iter().flat_map(|(field, value)| [field, value]).collect())
 }
 
+/// Options, then `FIELDS`, their number and the fields.
+fn counted(
+    options: &'static [&'static str],
+    fields: impl Strategy<Value = Vec<String>>,
+) -> impl Strategy<Value = Vec<String>> {
+    (words(options), fields)
+        .prop_map(|(options, fields)| [options, vec!["FIELDS".into(), fields.len().to_string()], fields].concat())
+}
+
+/// As [`counted`], with a value for each field.
+fn pairs_counted(options: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
+    (words(options), pairs())
+        .prop_map(|(options, pairs)| [options, vec!["FIELDS".into(), (pairs.len() / 2).to_string()], pairs].concat())
+}
+
 fn commands() -> impl Strategy<Value = Vec<String>> {
     const SET_OPTIONS: &[&str] =
         &["", "", "", "NX", "XX", "GET", "NX GET", "XX GET", "EX 1000", "KEEPTTL", "GET EX 5000", "XX KEEPTTL GET"];
@@ -201,13 +216,36 @@ fn commands() -> impl Strategy<Value = Vec<String>> {
         2 => with("HDEL", some()),
         1 => with("HGET", one(values().boxed())),
         2 => with("HGETALL", none()),
+        1 => with("HMGET", some()),
+        1 => with("HLEN", none()),
+        1 => with("HEXISTS", one(values().boxed())),
+        1 => with("HSTRLEN", one(values().boxed())),
+        1 => with("HKEYS", none()),
+        1 => with("HVALS", none()),
+        1 => with("HSETNX", (values(), values()).prop_map(|(field, value)| vec![field, value])),
+        1 => with("HINCRBY", (values(), amounts()).prop_map(|(field, amount)| vec![field, amount])),
     ];
     prop_oneof![3 => strings, 3 => spaces, 2 => lists, 2 => sets, 2 => hashes]
 }
 
-fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
+/// Commands that redis-server 7.0 does not have.
+fn newer_commands() -> impl Strategy<Value = Vec<String>> {
+    let some = || vec(values(), 1..5);
+    prop_oneof![
+        1 => with("HGETDEL", counted(&[""], some())),
+        1 => with("HGETEX", counted(&["", "PERSIST", "EX 1000", "EX 0"], some())),
+        2 => with("HSETEX", pairs_counted(&["", "FNX", "FXX", "EX 1000", "FNX EX 5000", "FXX KEEPTTL", "KEEPTTL", "EX 0"])),
+        3 => with("HEXPIRE", counted(&["1000", "5000", "0", "1000 NX", "5000 XX", "0 XX", "5000 GT", "1000 LT"], some())),
+        1 => with("HEXPIREAT", counted(&["1", "0 GT"], some())),
+        1 => with("HPERSIST", counted(&[""], some())),
+        2 => with("HTTL", counted(&[""], some())),
+    ]
+}
+
+fn steps(with_newer: bool) -> impl Strategy<Value = Vec<(usize, Step)>> {
     let step = prop_oneof![
         24 => commands().prop_map(Step::Run),
+        if with_newer { 4 } else { 0 } => newer_commands().prop_map(Step::Run),
         2 => Just(Step::Multi),
         2 => Just(Step::Exec),
         1 => Just(Step::Discard),
@@ -233,7 +271,7 @@ fn send(client: &mut Client, step: &Step) -> Value {
 /// Makes replies comparable: those without an order are sorted, and a TTL may have lost a second.
 fn normalize(words: Option<&[String]>, value: Value) -> Value {
     match (words.map(|words| words[0].as_str()), value) {
-        (Some("SMEMBERS" | "KEYS"), Value::Array(mut items)) => {
+        (Some("SMEMBERS" | "KEYS" | "HKEYS" | "HVALS"), Value::Array(mut items)) => {
             items.sort();
             Value::Array(items)
         }
@@ -243,6 +281,13 @@ fn normalize(words: Option<&[String]>, value: Value) -> Value {
             Value::Array(pairs.concat())
         }
         (Some("TTL"), Value::Int(seconds @ 1..)) => Value::Int((seconds + 500) / 1000 * 1000),
+        (Some("HTTL"), Value::Array(items)) => {
+            let round = |item| match item {
+                Value::Int(seconds @ 1..) => Value::Int((seconds + 500) / 1000 * 1000),
+                other => other,
+            };
+            Value::Array(items.into_iter().map(round).collect())
+        }
         (_, value) => value,
     }
 }
@@ -289,8 +334,9 @@ fn check(peers: &[Peer]) {
         config.rng_seed = RngSeed::Fixed(seed as u64);
     }
     let seed = config.rng_seed;
+    let with_newer = !peers.iter().any(|peer| matches!(peer, Peer::Redis));
     eprintln!("seed: {seed:?}");
-    let outcome = TestRunner::new(config).run(&steps(), |steps| compare(&servers, &steps));
+    let outcome = TestRunner::new(config).run(&steps(with_newer), |steps| compare(&servers, &steps));
     if let Err(error) = outcome {
         panic!("{error}\nseed: {seed:?}");
     }

@@ -6,6 +6,7 @@ mod support;
 mod connection;
 mod dialect;
 mod hash;
+mod hash_expiry;
 mod key;
 mod list;
 mod oracle;

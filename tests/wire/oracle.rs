@@ -22,6 +22,10 @@ fn conversation(peer: Peer) -> Vec<(&'static str, Vec<u8>)> {
             items.sort();
             reply = format!("{items:?}").into_bytes();
         }
+        if command == "HELLO" {
+            // It names the server, its version and the connection.
+            reply.clear();
+        }
         (line, reply)
     };
     lines.map(talk).collect()

@@ -234,7 +234,7 @@ impl Keyspace for Owned<'_> {
 
     fn read(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(&Raw, usize)) {
         let part = self.at(PartId { db, index: part as u32 });
-        visit(part.table, part.side.volatile);
+        visit(part.table, part.side.volatile as usize);
     }
 
     fn write(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(Part<'_>)) {

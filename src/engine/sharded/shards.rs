@@ -26,6 +26,9 @@ struct Beside {
     side: Cell<Side>,
 }
 
+#[cfg(not(kiba_loom))]
+const _: () = assert!(size_of::<Beside>() == 64, "one cache line");
+
 impl Default for Beside {
     fn default() -> Self {
         Self {
@@ -318,7 +321,7 @@ impl Keyspace for HeldExclusive<'_> {
 
     fn read(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(&Raw, usize)) {
         let at = self.index(PartId { db, index: part as u32 });
-        visit(&self.parts[at].guard, self.parts[at].side.volatile);
+        visit(&self.parts[at].guard, self.parts[at].side.volatile as usize);
     }
 
     fn write(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(Part<'_>)) {
@@ -350,7 +353,7 @@ impl Keyspace for Unheld<'_> {
         // The count of volatile keys is guarded by the exclusive lock; a walk is no hot path.
         let mut exclusive = self.shards.write(PartId { db, index: part as u32 }, self.env);
         let part = exclusive.part();
-        visit(part.table, part.side.volatile);
+        visit(part.table, part.side.volatile as usize);
     }
 
     fn write(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(Part<'_>)) {
