@@ -1,8 +1,9 @@
 //! Copies of popular entries, read without a lock: a copy is never seen after what it copies has changed.
 //!
 //! Models publish a copy at every read that takes the lock. Planted bugs: `hot-copy-outlives-a-write` (the exclusive lock
-//! does not withdraw it) and `hot-copy-published-without-the-lock` (after somebody else's write): a client reads what it
-//! has just overwritten.
+//! does not withdraw it), `hot-copy-published-without-the-lock` (after somebody else's write) and
+//! `hot-copy-published-by-a-writer` (under an exclusive lock that the pipeline's next write uses as well): a client reads
+//! what it has just overwritten.
 #![cfg(kiba_loom)]
 
 use kiba::sync::Arc;
@@ -68,5 +69,20 @@ fn what_is_learned_from_another_key_holds_for_a_copied_one() {
             assert_eq!(model.run(&format!("GET {a}")), NEW);
         }
         writer.join().expect("joins");
+    });
+}
+
+#[test]
+fn a_pipeline_reads_its_own_writes() {
+    loom::model(|| {
+        let model = Arc::new(Model::new());
+        let key = model.keys().a;
+        let reader = {
+            let (model, get) = (Arc::clone(&model), format!("GET {key}"));
+            thread::spawn(move || model.run(&get))
+        };
+        let pipeline = format!("SET {key} old\nGET {key}\nSET {key} new\nGET {key}");
+        assert_eq!(model.run(&pipeline), format!("+OK\r\n{OLD}+OK\r\n{NEW}"));
+        assert!([OLD, NEW, "$-1\r\n"].contains(&reader.join().expect("joins").as_str()));
     });
 }

@@ -28,6 +28,7 @@ const PLANTED: &[Planted] = &[
     },
     Planted { model: "hot", test: "a_client_reads_its_own_write", bug: "hot-copy-outlives-a-write" },
     Planted { model: "hot", test: "a_client_reads_its_own_write", bug: "hot-copy-published-without-the-lock" },
+    Planted { model: "hot", test: "a_pipeline_reads_its_own_writes", bug: "hot-copy-published-by-a-writer" },
 ];
 
 const USAGE: &str = "cargo xtask COMMAND

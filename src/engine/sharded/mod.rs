@@ -91,15 +91,9 @@ impl Sharded {
                 let table = lock.shared(&self.shards, id, env);
                 let entry = lookup(table, key, call, tally);
                 held::settle(run(entry, call, reply), mark, reply);
-                if let Some(entry) = entry
-                    && hot::is_popular(key.hash)
-                    && let Some(copy) = hot::Copy::of(key.hash, entry)
-                {
-                    if crate::sync::planted("hot-copy-published-without-the-lock") {
-                        *lock = Lock::None;
-                    }
-                    // The lock is still held, so this is what the table holds.
-                    self.shards.hot(id).publish(copy);
+                let copy = entry.filter(|_| hot::is_popular(key.hash));
+                if let Some(copy) = copy.and_then(|entry| hot::Copy::of(key.hash, entry)) {
+                    self.shards.publish(lock, id, copy);
                 }
             }
             Run::Write(run) => {

@@ -152,6 +152,21 @@ impl Shards {
         &self.database(id.db).beside[id.index as usize].hot
     }
 
+    /// Publishes a copy of an entry of the part that is locked.
+    ///
+    /// Only under a shared lock: the next request may change the entry under an exclusive one that is kept, and nobody
+    /// would withdraw the copy.
+    pub fn publish(&self, lock: &mut Lock<'_>, id: PartId, copy: Copy) {
+        if crate::sync::planted("hot-copy-published-without-the-lock") {
+            *lock = Lock::None;
+        } else if !matches!(lock, Lock::Shared(held, _) if *held == id)
+            && !crate::sync::planted("hot-copy-published-by-a-writer")
+        {
+            return;
+        }
+        self.hot(id).publish(copy);
+    }
+
     /// Locks several parts shared, in the one order.
     pub fn read_all<'a>(&'a self, mut ids: SmallVec<[PartId; 16]>, env: &Env) -> HeldShared<'a> {
         in_lock_order(&mut ids);
