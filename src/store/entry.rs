@@ -65,6 +65,8 @@ pub enum Kind {
     HashPack = 6,
     /// Anything larger: a boxed [`Object`], which knows its own type.
     Boxed = 7,
+    /// A small sorted set, inline as a pack of alternating members and scores.
+    ZSetPack = 8,
 }
 
 impl Kind {
@@ -77,6 +79,7 @@ impl Kind {
             4 => Self::SetPack,
             5 => Self::IntSet,
             6 => Self::HashPack,
+            8 => Self::ZSetPack,
             _ => Self::Boxed,
         }
     }
@@ -89,7 +92,7 @@ impl Kind {
 /// What a new or replaced value is made of.
 #[derive(Debug)]
 pub enum Content<'a> {
-    /// Inline bytes of the given kind (one of `Bytes`, `ListPack`, `SetPack`, `IntSet`, `HashPack`).
+    /// Inline bytes of the given kind (`Bytes`, `IntSet` or one of the packs).
     Inline(Kind, &'a [u8]),
     /// An integer.
     Int(i64),

@@ -16,6 +16,7 @@ pub mod string;
 pub mod table;
 pub mod watch;
 pub mod wheel;
+pub mod zset;
 
 pub use entry::{Content, Entry, Kind, Raw, SharedBytes};
 pub use hasher::KeyHasher;
@@ -36,6 +37,7 @@ pub enum Object {
     Set(members::Members),
     /// Entries whose key is the field.
     Hash(members::Members),
+    ZSet(zset::Sorted),
 }
 
 impl Object {
@@ -45,6 +47,7 @@ impl Object {
             + match self {
                 Self::List(deque) => deque.heap_bytes(),
                 Self::Set(members) | Self::Hash(members) => members.heap_bytes(),
+                Self::ZSet(sorted) => sorted.heap_bytes(),
             }
     }
 
@@ -53,6 +56,7 @@ impl Object {
         1 + match self {
             Self::List(deque) => deque.weight(),
             Self::Set(members) | Self::Hash(members) => members.weight(),
+            Self::ZSet(sorted) => sorted.weight(),
         }
     }
 
@@ -66,6 +70,7 @@ impl Object {
             Self::List(_) => Type::List,
             Self::Set(_) => Type::Set,
             Self::Hash(_) => Type::Hash,
+            Self::ZSet(_) => Type::ZSet,
         }
     }
 }
@@ -77,10 +82,11 @@ pub enum Type {
     List,
     Set,
     Hash,
+    ZSet,
 }
 
 impl Type {
-    const ALL: [Self; 4] = [Self::String, Self::List, Self::Set, Self::Hash];
+    const ALL: [Self; 5] = [Self::String, Self::List, Self::Set, Self::Hash, Self::ZSet];
 
     pub fn of(entry: &Entry) -> Self {
         match entry.raw() {
@@ -89,6 +95,7 @@ impl Type {
                 Kind::ListPack => Self::List,
                 Kind::SetPack | Kind::IntSet => Self::Set,
                 Kind::HashPack => Self::Hash,
+                Kind::ZSetPack => Self::ZSet,
                 _ => Self::String,
             },
             Raw::Boxed(object) => object.value_type(),
@@ -106,6 +113,7 @@ impl Type {
             Self::List => "list",
             Self::Set => "set",
             Self::Hash => "hash",
+            Self::ZSet => "zset",
         }
     }
 }
@@ -117,5 +125,6 @@ pub fn encoding(entry: &Entry) -> &'static str {
         Type::List => list::View::of(entry).map_or("", |list| list.encoding()),
         Type::Set => set::View::of(entry).map_or("", |set| set.encoding()),
         Type::Hash => hash::View::of(entry).map_or("", |hash| hash.encoding()),
+        Type::ZSet => zset::View::of(entry).map_or("", |zset| zset.encoding()),
     }
 }
