@@ -15,6 +15,10 @@ pub enum Resp {
 /// Below it a copy costs less than another element of a vectored write and two shared counter updates.
 const SHARE_MIN: usize = 16 * 1024;
 
+/// Bytes above which no reply goes by a count alone, even where the output is not limited: a thousand million
+/// random elements of a small set are a mistake or an attack.
+const COUNTED_MAX: usize = 1 << 30;
+
 /// The output of a batch: encoded replies, and references to large strings in between.
 #[derive(Debug)]
 pub struct Reply {
@@ -191,7 +195,29 @@ impl Reply {
     /// Appends what was written elsewhere, for the same protocol and without shared strings.
     pub fn append(&mut self, other: &Self) {
         debug_assert!(other.shared.is_empty() && other.resp == self.resp);
+        if other.is_over || self.len() + other.bytes.len() > self.limit {
+            return self.give_up();
+        }
         self.bytes.extend_from_slice(&other.bytes);
+    }
+
+    /// An empty reply for the same protocol, and with the same limit, that will be appended to this one.
+    pub fn part(&self) -> Self {
+        Self { resp: self.resp, limit: self.limit, ..Self::default() }
+    }
+
+    /// Whether as many elements as a client named, of at least `least` bytes each, can be written: when they exceed
+    /// the limit, or [`COUNTED_MAX`] where there is none, the reply is given up at once.
+    ///
+    /// For commands that repeat what is there (`SRANDMEMBER key -1000000000`). They should look at
+    /// [`Reply::is_over`] on the way as well, since elements may be longer.
+    pub fn has_room(&mut self, count: usize, least: usize) -> bool {
+        let total = count.checked_mul(least).and_then(|bytes| bytes.checked_add(self.len()));
+        let fits = total.is_some_and(|total| total <= self.limit.min(COUNTED_MAX));
+        if !fits {
+            self.give_up();
+        }
+        fits
     }
 
     pub fn mark(&self) -> Mark {
@@ -311,6 +337,38 @@ mod tests {
     #[test]
     fn line_breaks_in_an_error_become_spaces() {
         assert_eq!(written(Resp::V2, |reply| reply.error("ERR a\r\n+OK")), "-ERR a  +OK\r\n");
+    }
+
+    #[test]
+    fn what_a_count_alone_asks_for_is_refused_before_it_is_written() {
+        let mut reply = Reply::default();
+        assert!(reply.has_room(1000, 5) && !reply.is_over());
+        assert!(!reply.has_room(usize::MAX, 5) && reply.is_over());
+        reply.clear(0);
+        assert!(!reply.has_room(COUNTED_MAX / 5 + 1, 5));
+        reply.clear(0);
+        reply.set_limit(100);
+        reply.ok();
+        assert!(reply.has_room(19, 5) && !reply.has_room(20, 5));
+        assert!(reply.is_over() && reply.is_empty());
+    }
+
+    #[test]
+    fn a_part_is_limited_as_the_whole_is() {
+        let mut reply = Reply::default();
+        reply.set_limit(20);
+        let mut part = reply.part();
+        part.bulk(b"twelve");
+        reply.ok();
+        reply.append(&part);
+        assert_eq!(reply.as_single(), Some(&b"+OK\r\n$6\r\ntwelve\r\n"[..]));
+        reply.append(&part);
+        assert!(reply.is_over());
+        let mut reply = reply.part();
+        let mut part = reply.part();
+        part.bulk(&[b'x'; 30]);
+        reply.append(&part);
+        assert!(reply.is_over());
     }
 
     #[test]
