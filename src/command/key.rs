@@ -3,10 +3,10 @@
 use super::expiry::Unit;
 use super::{
     Arity, Call, Effect, Effects, Entries, Event, Flags, Held, Keys, Keyspace, Progress, Run, Slots, Spec, Step, help,
+    scan,
 };
 use crate::error::Error;
 use crate::glob;
-use crate::number::parse_u64;
 use crate::reply::Reply;
 use crate::store::table::Table;
 use crate::store::{Entry, Slot, Type};
@@ -333,8 +333,8 @@ const SLICE: usize = 1024;
 ///
 /// A cursor holds the part in its lowest bits and the part's own cursor above.
 fn scan(space: &mut dyn Keyspace, progress: &mut Progress, call: &Call<'_>, reply: &mut Reply) -> Result<Step, Error> {
-    let cursor = parse_u64(call.arg(1)).ok_or(Error::InvalidCursor)?;
-    let options = ScanOptions::parse(call, 2)?;
+    let cursor = scan::cursor(call, 1)?;
+    let options = scan::Options::parse(scan::Target::Keys, call, 2)?;
     let bits = space.parts().trailing_zeros();
     if progress.count == 0 && progress.part == 0 && progress.position == 0 {
         progress.part = (cursor & (space.parts() as u64 - 1)) as usize;
@@ -352,10 +352,7 @@ fn scan(space: &mut dyn Keyspace, progress: &mut Progress, call: &Call<'_>, repl
         space.read(call.db, progress.part, &mut |table, _| {
             progress.position = table.scan(progress.position, hasher, &mut |entry| {
                 seen += 1;
-                let is_wanted = !entry.is_expired(call.now)
-                    && options.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key()))
-                    && options.of_type.is_none_or(|wanted| wanted.is(entry));
-                if is_wanted {
+                if !entry.is_expired(call.now) && options.matches(entry.key()) && options.is_of_type(entry) {
                     progress.found.bulk(entry.key());
                     found += 1;
                 }
@@ -369,10 +366,7 @@ fn scan(space: &mut dyn Keyspace, progress: &mut Progress, call: &Call<'_>, repl
     }
     let is_over = progress.part >= space.parts();
     let cursor = if is_over { 0 } else { progress.position << bits | progress.part as u64 };
-    reply.array(2);
-    reply.bulk(cursor.to_string().as_bytes());
-    reply.array(progress.found_count);
-    reply.append(&progress.found);
+    scan::write(cursor, progress.found_count, &progress.found, reply);
     Ok(Step::Done)
 }
 
@@ -498,46 +492,5 @@ impl ExpireConditions {
             || self.xx && old.is_none()
             || self.gt && old.is_none_or(|old| new <= old)
             || self.lt && old.is_some_and(|old| new >= old))
-    }
-}
-
-/// The options of SCAN.
-struct ScanOptions<'a> {
-    pattern: Option<&'a [u8]>,
-    count: usize,
-    of_type: Option<WantedType>,
-}
-
-/// A type that SCAN's TYPE asks for; a name that no type has matches nothing.
-#[derive(Clone, Copy)]
-struct WantedType(Option<Type>);
-
-impl WantedType {
-    fn is(self, entry: &Entry) -> bool {
-        self.0.is_some_and(|wanted| wanted == Type::of(entry))
-    }
-}
-
-impl<'a> ScanOptions<'a> {
-    fn parse(call: &Call<'a>, first: usize) -> Result<Self, Error> {
-        let mut options = Self { pattern: None, count: 10, of_type: None };
-        let mut i = first;
-        while i < call.len() {
-            if i + 1 == call.len() {
-                return Err(Error::Syntax);
-            }
-            if call.is(i, "count") {
-                let count = call.integer(i + 1)?;
-                options.count = usize::try_from(count).ok().filter(|&count| count > 0).ok_or(Error::Syntax)?;
-            } else if call.is(i, "match") {
-                options.pattern = Some(call.arg(i + 1)).filter(|pattern| *pattern != b"*");
-            } else if call.is(i, "type") {
-                options.of_type = Some(WantedType(Type::from_name(call.arg(i + 1))));
-            } else {
-                return Err(Error::Syntax);
-            }
-            i += 2;
-        }
-        Ok(options)
     }
 }

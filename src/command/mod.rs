@@ -18,6 +18,7 @@ mod keys;
 mod list;
 mod memory;
 mod registry;
+mod scan;
 mod server;
 mod set;
 mod string;

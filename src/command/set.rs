@@ -1,7 +1,7 @@
-//! Sets: SADD SREM SISMEMBER SMEMBERS SCARD.
+//! Sets: SADD SREM SISMEMBER SMEMBERS SCARD SSCAN.
 
 use super::typed::{edit, view};
-use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec};
+use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec, scan};
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::store::set::{self, Edit, View};
@@ -58,6 +58,16 @@ pub(super) const SPECS: &[Spec] = &[
         complexity: "O(1)",
         summary: "Returns the number of members in a set.",
     },
+    Spec {
+        name: "sscan",
+        arity: Arity::at_least(3),
+        keys: Keys::ONE,
+        run: Run::Read(sscan),
+        flags: Flags::NONE,
+        since: "2.8.0",
+        complexity: "O(1) for every call. O(N) for a complete iteration, N being the number of members in the set.",
+        summary: "Iterates over members of a set.",
+    },
 ];
 
 /// SADD key member ... -> how many were added; in the original dialect the set's new size.
@@ -109,5 +119,24 @@ fn smembers(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<()
 /// SCARD key -> the number of members.
 fn scard(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     reply.count(view(entry, View::of)?.map_or(0, View::len));
+    Ok(())
+}
+
+/// `SSCAN key cursor [MATCH pattern] [COUNT count]` -> the next cursor and an array of members.
+fn sscan(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    let cursor = scan::cursor(call, 2)?;
+    let Some(set) = view(entry, View::of)? else {
+        scan::write_empty(reply);
+        return Ok(());
+    };
+    let options = scan::Options::parse(scan::Target::Members, call, 3)?;
+    let (mut found, mut count) = (reply.part(), 0);
+    let next = set.scan(cursor, options.count, |member| {
+        if options.matches(&member) {
+            found.bulk(&member);
+            count += 1;
+        }
+    });
+    scan::write(next, count, &found, reply);
     Ok(())
 }
