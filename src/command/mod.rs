@@ -27,6 +27,7 @@ mod syntax;
 mod tests;
 mod transaction;
 mod typed;
+mod zset;
 
 pub use call::Call;
 pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
@@ -373,6 +374,9 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("list", list::SPECS),
     ("set", set::SPECS),
     ("hash", hash::SPECS),
+    ("sorted-set", zset::SPECS),
+    ("sorted-set", zset::range::SPECS),
+    ("sorted-set", zset::combine::SPECS),
     ("generic", key::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),

@@ -74,7 +74,7 @@ pub trait Element {
     /// Bytes that it owns on the heap.
     fn heap_bytes(&self) -> usize;
 
-    fn duplicate(&self) -> Self;
+    fn copied(&self) -> Self;
 }
 
 impl Element for Entry {
@@ -88,7 +88,7 @@ impl Element for Entry {
         cost(self)
     }
 
-    fn duplicate(&self) -> Self {
+    fn copied(&self) -> Self {
         duplicate(self)
     }
 }
@@ -400,7 +400,7 @@ impl<T: Element> Clone for Members<T> {
     fn clone(&self) -> Self {
         let mut copy = Self::new();
         for element in self.iter() {
-            copy.add(element.hash(), element.duplicate());
+            copy.add(element.hash(), element.copied());
         }
         copy
     }

@@ -24,24 +24,55 @@ pub fn create(key: &[u8], clock: u32) -> Entry {
     Entry::new(key, Content::Inline(Kind::ZSetPack, pack::EMPTY), None, clock)
 }
 
-/// The content of a sorted set of these items, which are in order, in the form that suits them.
-pub fn with_content<R>(items: &[Item<'_>], limits: &Limits, use_it: impl FnOnce(Content<'_>) -> R) -> R {
-    let longest = items.iter().map(|item| item.member.len()).max().unwrap_or(0);
-    let bytes = items.iter().map(Item::size).fold(pack::EMPTY.len() + 2, usize::saturating_add);
+/// A sorted set that is not an entry's yet.
+pub enum Built {
+    Packed(Vec<u8>),
+    Large(Box<Object>, usize),
+}
+
+/// Makes a sorted set of items, which are in order, in the form that suits them. None when there are none.
+pub fn build(items: &[Item<'_>], limits: &Limits) -> Option<Built> {
+    let longest = items.iter().map(|item| item.member.len()).max()?;
+    let bytes = items.iter().map(Item::size).fold(0, usize::saturating_add);
+    // Room for the count of any pack that is small enough.
     if items.len() <= limits.zset_max_listpack_entries
         && longest <= limits.zset_max_listpack_value
-        && bytes <= INLINE_BYTES_MAX
+        && bytes <= INLINE_BYTES_MAX - 4
     {
         let mut pack = pack::EMPTY.to_vec();
         for item in items {
             let at = pack.len();
-            items::insert(&mut pack, at, *item);
+            items::insert(&mut pack, at, Item { score: unsigned_zero(item.score), ..*item });
         }
-        return use_it(Content::Inline(Kind::ZSetPack, &pack));
+        return Some(Built::Packed(pack));
     }
     let mut sorted = Sorted::new();
     items.iter().for_each(|item| sorted.insert(*item));
-    use_it(Content::Boxed(Box::new(Object::ZSet(sorted))))
+    Some(Built::Large(Box::new(Object::ZSet(sorted)), items.len()))
+}
+
+/// The small form has one zero only, as it has in Redis, which keeps whole numbers as integers there.
+fn unsigned_zero(score: f64) -> f64 {
+    score + 0.0
+}
+
+impl Built {
+    /// Number of members; at least 1.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Packed(pack) => Items::new(pack).len(),
+            Self::Large(_, len) => *len,
+        }
+    }
+
+    /// Hands it over as the content of an entry.
+    pub fn with_content<R>(self, use_it: impl FnOnce(Content<'_>) -> R) -> R {
+        match self {
+            Self::Packed(pack) => use_it(Content::Inline(Kind::ZSetPack, &pack)),
+            Self::Large(object, _) => use_it(Content::Boxed(object)),
+        }
+    }
 }
 
 /// One end of a range of members.
@@ -228,11 +259,11 @@ impl<'a> Edit<'a> {
         if let Some(place) = items.find(member) {
             let (at, old) = (place.at, place.item.score);
             let Some(score) = decide(Some(old)).filter(|score| *score != old) else { return Change::None };
-            items::rescore(self.entry, at, Item { member, score });
+            items::rescore(self.entry, at, Item { member, score: unsigned_zero(score) });
             return Change::Updated;
         }
         let Some(score) = decide(None) else { return Change::None };
-        let item = Item { member, score };
+        let item = Item { member, score: unsigned_zero(score) };
         if items.len() < self.limits.zset_max_listpack_entries
             && member.len() <= self.limits.zset_max_listpack_value
             && items.bytes().len() + item.size() <= INLINE_BYTES_MAX
@@ -240,7 +271,7 @@ impl<'a> Edit<'a> {
             let at = items.partition(|other| other.is_before(&item)).at;
             items::insert(self.entry, at, item);
         } else {
-            self.grow().insert(item);
+            self.grow().insert(Item { member, score });
         }
         Change::Added
     }

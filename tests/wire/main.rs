@@ -16,3 +16,4 @@ mod set;
 mod string;
 mod transaction;
 mod watch;
+mod zset;

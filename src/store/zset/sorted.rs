@@ -50,7 +50,7 @@ impl Element for Slot {
         0
     }
 
-    fn duplicate(&self) -> Self {
+    fn copied(&self) -> Self {
         *self
     }
 }

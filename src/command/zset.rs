@@ -1,0 +1,634 @@
+//! Sorted sets: ZADD ZINCRBY ZREM ZCARD ZSCORE ZMSCORE ZRANK ZREVRANK ZPOPMIN ZPOPMAX ZMPOP ZRANDMEMBER ZSCAN; ranges
+//! and combinations of sets are in files of their own.
+
+pub(super) mod combine;
+pub(super) mod range;
+
+use std::collections::HashSet;
+
+use super::typed::{edit, view};
+use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Run, Slots, Spec, scan};
+use crate::error::Error;
+use crate::number::{format_f64, parse_f64, parse_i64};
+use crate::reply::{Reply, Resp};
+use crate::store::zset::{self, Change, Edit, Item, View};
+use crate::store::{Deadline, Entry, Slot};
+
+pub(super) const SPECS: &[Spec] = &[
+    Spec {
+        name: "zadd",
+        arity: Arity::at_least(4),
+        keys: Keys::ONE,
+        run: Run::Write(zadd),
+        flags: Flags::DENYOOM.and(Flags::FAST),
+        since: "1.2.0",
+        complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
+        summary: "Adds one or more members to a sorted set, or updates their scores. Creates the key if it doesn't exist.",
+    },
+    Spec {
+        name: "zincrby",
+        arity: Arity::exactly(4),
+        keys: Keys::ONE,
+        run: Run::Write(zincrby),
+        flags: Flags::DENYOOM.and(Flags::FAST),
+        since: "1.2.0",
+        complexity: "O(log(N)) where N is the number of elements in the sorted set.",
+        summary: "Increments the score of a member in a sorted set.",
+    },
+    Spec {
+        name: "zrem",
+        arity: Arity::at_least(3),
+        keys: Keys::ONE,
+        run: Run::Write(zrem),
+        flags: Flags::FAST,
+        since: "1.2.0",
+        complexity: "O(M*log(N)) with N being the number of elements in the sorted set and M the number of elements to be removed.",
+        summary: "Removes one or more members from a sorted set. Deletes the sorted set if all members were removed.",
+    },
+    Spec {
+        name: "zcard",
+        arity: Arity::exactly(2),
+        keys: Keys::ONE,
+        run: Run::Read(zcard),
+        flags: Flags::FAST,
+        since: "1.2.0",
+        complexity: "O(1)",
+        summary: "Returns the number of members in a sorted set.",
+    },
+    Spec {
+        name: "zscore",
+        arity: Arity::exactly(3),
+        keys: Keys::ONE,
+        run: Run::Read(zscore),
+        flags: Flags::FAST,
+        since: "1.2.0",
+        complexity: "O(1)",
+        summary: "Returns the score of a member in a sorted set.",
+    },
+    Spec {
+        name: "zmscore",
+        arity: Arity::at_least(3),
+        keys: Keys::ONE,
+        run: Run::Read(zmscore),
+        flags: Flags::FAST,
+        since: "6.2.0",
+        complexity: "O(N) where N is the number of members being requested.",
+        summary: "Returns the score of one or more members in a sorted set.",
+    },
+    Spec {
+        name: "zrank",
+        arity: Arity::at_least(3),
+        keys: Keys::ONE,
+        run: Run::Read(zrank),
+        flags: Flags::FAST,
+        since: "2.0.0",
+        complexity: "O(log(N))",
+        summary: "Returns the index of a member in a sorted set ordered by ascending scores.",
+    },
+    Spec {
+        name: "zrevrank",
+        arity: Arity::at_least(3),
+        keys: Keys::ONE,
+        run: Run::Read(zrevrank),
+        flags: Flags::FAST,
+        since: "2.0.0",
+        complexity: "O(log(N))",
+        summary: "Returns the index of a member in a sorted set ordered by descending scores.",
+    },
+    Spec {
+        name: "zpopmin",
+        arity: Arity::at_least(2),
+        keys: Keys::ONE,
+        run: Run::Write(zpopmin),
+        flags: Flags::FAST,
+        since: "5.0.0",
+        complexity: "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped.",
+        summary: "Returns the lowest-scoring members from a sorted set after removing them. Deletes the sorted set if the last member was popped.",
+    },
+    Spec {
+        name: "zpopmax",
+        arity: Arity::at_least(2),
+        keys: Keys::ONE,
+        run: Run::Write(zpopmax),
+        flags: Flags::FAST,
+        since: "5.0.0",
+        complexity: "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped.",
+        summary: "Returns the highest-scoring members from a sorted set after removing them. Deletes the sorted set if the last member was popped.",
+    },
+    Spec {
+        name: "zmpop",
+        arity: Arity::at_least(4),
+        keys: Keys::Counted { has_target: false, count: 1 },
+        run: Run::WriteMany(zmpop),
+        flags: Flags::NONE,
+        since: "7.0.0",
+        complexity: "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and M being the number of elements popped.",
+        summary: "Returns the highest- or lowest-scoring members from one or more sorted sets after removing them. Deletes the sorted set if the last member was popped.",
+    },
+    Spec {
+        name: "zrandmember",
+        arity: Arity::at_least(2),
+        keys: Keys::ONE,
+        run: Run::Read(zrandmember),
+        flags: Flags::NONE,
+        since: "6.2.0",
+        complexity: "O(N) where N is the number of members returned",
+        summary: "Returns one or more random members from a sorted set.",
+    },
+    Spec {
+        name: "zscan",
+        arity: Arity::at_least(3),
+        keys: Keys::ONE,
+        run: Run::Read(zscan),
+        flags: Flags::NONE,
+        since: "2.8.0",
+        complexity: "O(1) for every call. O(N) for a complete iteration, N being the number of members in the sorted set.",
+        summary: "Iterates over members and scores of a sorted set.",
+    },
+];
+
+/// `ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member ...` -> how many were added, with CH how many changed; with
+/// INCR the new score, nil when the conditions were not met.
+fn zadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
+    let (conditions, first) = Conditions::parse(call)?;
+    if conditions.incr {
+        let by = parse_f64(call.arg(first)).ok_or(Error::NotAFloat)?;
+        return increment(slot, call, conditions, by, call.arg(first + 1), reply);
+    }
+    // All scores are looked at before anything changes.
+    let scores: smallvec::SmallVec<[f64; 4]> =
+        call.args(first).step_by(2).map(score).collect::<Option<_>>().ok_or(Error::NotAFloat)?;
+    let limits = call.limits();
+    if !slot.exists() {
+        if conditions.xx {
+            reply.count(0);
+            return Ok(Effect::None);
+        }
+        slot.insert(zset::create(slot.key(), call.clock()));
+    }
+    let mut zset = edit(slot, &limits, Edit::of)?.expect("just made");
+    zset.expect(scores.len());
+    let (mut added, mut updated) = (0, 0);
+    for (score, member) in scores.into_iter().zip(call.args(first + 1).step_by(2)) {
+        match zset.update(member, |old| conditions.allow(old, score).then_some(score)) {
+            Change::None => {}
+            Change::Added => added += 1,
+            Change::Updated => updated += 1,
+        }
+    }
+    reply.count(if conditions.ch { added + updated } else { added });
+    Ok(if added + updated > 0 { Effect::Changed(Event("zadd")) } else { Effect::None })
+}
+
+/// ZINCRBY key increment member -> the new score.
+fn zincrby(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
+    let by = score(call.arg(2)).ok_or(Error::NotAFloat)?;
+    increment(slot, call, Conditions::default(), by, call.arg(3), reply)
+}
+
+fn increment(
+    slot: &mut Slot<'_>,
+    call: &Call<'_>,
+    conditions: Conditions,
+    by: f64,
+    member: &[u8],
+    reply: &mut Reply,
+) -> Result<Effect, Error> {
+    let limits = call.limits();
+    if !slot.exists() {
+        if conditions.xx {
+            reply.nil();
+            return Ok(Effect::None);
+        }
+        slot.insert(zset::create(slot.key(), call.clock()));
+    }
+    let mut zset = edit(slot, &limits, Edit::of)?.expect("just made");
+    let mut sum = Ok(None);
+    let change = zset.update(member, |old| {
+        let new = old.map_or(by, |old| old + by);
+        // NX comes first, then the sum, then the other conditions.
+        if conditions.nx && old.is_some() || conditions.xx && old.is_none() {
+            return None;
+        }
+        if new.is_nan() {
+            sum = Err(Error::Other("ERR resulting score is not a number (NaN)"));
+            return None;
+        }
+        let allowed = conditions.allow(old, new).then_some(new);
+        sum = Ok(allowed);
+        allowed
+    });
+    match sum? {
+        Some(score) => reply.double(score),
+        None => reply.nil(),
+    }
+    Ok(if change == Change::None { Effect::None } else { Effect::Changed(Event("zincr")) })
+}
+
+/// ZREM key member ... -> how many were removed.
+fn zrem(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
+    let limits = call.limits();
+    let Some(mut zset) = edit(slot, &limits, Edit::of)? else {
+        reply.count(0);
+        return Ok(Effect::None);
+    };
+    let removed = call.args(2).filter(|member| zset.remove(member)).count();
+    if zset.is_empty() {
+        slot.remove();
+    }
+    reply.count(removed);
+    Ok(if removed > 0 { Effect::Changed(Event("zrem")) } else { Effect::None })
+}
+
+/// ZCARD key -> the number of members.
+fn zcard(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    reply.count(view(entry, View::of)?.map_or(0, View::len));
+    Ok(())
+}
+
+/// ZSCORE key member -> the score; nil when the member is missing.
+fn zscore(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    write_score(view(entry, View::of)?.and_then(|zset| zset.score(call.arg(2))), reply);
+    Ok(())
+}
+
+/// ZMSCORE key member ... -> an array of scores and nils.
+fn zmscore(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    let zset = view(entry, View::of)?;
+    reply.array(call.len() - 2);
+    for member in call.args(2) {
+        write_score(zset.and_then(|zset| zset.score(member)), reply);
+    }
+    Ok(())
+}
+
+fn write_score(score: Option<f64>, reply: &mut Reply) {
+    match score {
+        Some(score) => reply.double(score),
+        None => reply.nil(),
+    }
+}
+
+/// `ZRANK key member [WITHSCORE]` -> how many members are before it; with its score as an array. Nil when it is missing.
+fn zrank(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    rank(entry, call, reply, |rank, _| rank)
+}
+
+/// `ZREVRANK key member [WITHSCORE]`: the same, counted from the highest score.
+fn zrevrank(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    rank(entry, call, reply, |rank, len| len - 1 - rank)
+}
+
+fn rank(
+    entry: Option<&Entry>,
+    call: &Call<'_>,
+    reply: &mut Reply,
+    seen_from: impl FnOnce(usize, usize) -> usize,
+) -> Result<(), Error> {
+    let with_score = match call.len() {
+        3 => false,
+        4 if call.is(3, "withscore") => true,
+        4 => return Err(Error::Syntax),
+        _ => return Err(call.arity_error()),
+    };
+    let found = view(entry, View::of)?.and_then(|zset| Some((zset.rank(call.arg(2))?, zset.len())));
+    match found {
+        Some(((rank, score), len)) => {
+            if with_score {
+                reply.array(2);
+            }
+            reply.count(seen_from(rank, len));
+            if with_score {
+                reply.double(score);
+            }
+        }
+        None if with_score => reply.nil_array(),
+        None => reply.nil(),
+    }
+    Ok(())
+}
+
+/// `ZPOPMIN key [count]` -> the members with the lowest scores, each followed by its score. With a count they are pairs
+/// in RESP3.
+fn zpopmin(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
+    zpop(slot, call, reply, End::Min)
+}
+
+/// `ZPOPMAX key [count]`: the same from the highest score.
+fn zpopmax(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
+    zpop(slot, call, reply, End::Max)
+}
+
+fn zpop(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply, end: End) -> Result<Effect, Error> {
+    let count = match call.len() {
+        2 => None,
+        3 => {
+            let count = parse_i64(call.arg(2)).and_then(|count| usize::try_from(count).ok());
+            Some(count.ok_or(Error::MustBePositive)?)
+        }
+        _ => return Err(Error::Syntax),
+    };
+    let limits = call.limits();
+    let Some(mut zset) = edit(slot, &limits, Edit::of)? else {
+        reply.array(0);
+        return Ok(Effect::None);
+    };
+    let count = zset.len().min(count.unwrap_or(1));
+    let in_pairs = call.len() == 3 && reply.resp() == Resp::V3;
+    reply.array(if in_pairs { count } else { 2 * count });
+    pop(&mut zset, end, count, in_pairs, reply);
+    if zset.is_empty() {
+        slot.remove();
+    }
+    Ok(if count > 0 { Effect::Changed(end.popped()) } else { Effect::None })
+}
+
+/// `ZMPOP numkeys key ... MIN | MAX [COUNT count]` -> the first key that exists, and pairs of members and scores;
+/// nil when there is none.
+fn zmpop(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    let (end, count) = parse_mpop(call, 1)?;
+    let limits = call.limits();
+    for i in 0..slots.len() {
+        let key = slots.key(i);
+        let effect = slots.with(i, |slot| {
+            let Some(mut zset) = edit(slot, &limits, Edit::of)? else { return Ok(None) };
+            let count = zset.len().min(count);
+            reply.array(2);
+            reply.bulk(key);
+            reply.array(count);
+            pop(&mut zset, end, count, true, reply);
+            if zset.is_empty() {
+                slot.remove();
+            }
+            Ok(Some(Effect::Changed(end.popped())))
+        })?;
+        if let Some(effect) = effect {
+            return Ok([(i, effect)].into_iter().collect());
+        }
+    }
+    reply.nil_array();
+    Ok(Effects::new())
+}
+
+/// Where to pop and how many, of ZMPOP and its like, whose number of keys is argument `at`.
+fn parse_mpop(call: &Call<'_>, at: usize) -> Result<(End, usize), Error> {
+    let positive = |i: usize| parse_i64(call.arg(i)).filter(|count| *count > 0).and_then(|it| usize::try_from(it).ok());
+    let keys = positive(at).ok_or(Error::Other("ERR numkeys should be greater than 0"))?;
+    let place = keys.checked_add(at + 1).filter(|place| *place < call.len()).ok_or(Error::Syntax)?;
+    let end = if call.is(place, "min") {
+        End::Min
+    } else if call.is(place, "max") {
+        End::Max
+    } else {
+        return Err(Error::Syntax);
+    };
+    match call.len() - place {
+        1 => Ok((end, 1)),
+        // A count that is no number is worse than whatever follows it.
+        3.. if call.is(place + 1, "count") => {
+            let count = positive(place + 2).ok_or(Error::Other("ERR count should be greater than 0"))?;
+            if call.len() - place > 3 { Err(Error::Syntax) } else { Ok((end, count)) }
+        }
+        _ => Err(Error::Syntax),
+    }
+}
+
+/// Writes and removes `count` members, which are there, from one end.
+fn pop(zset: &mut Edit<'_>, end: End, count: usize, in_pairs: bool, reply: &mut Reply) {
+    let view = zset.view();
+    let len = view.len();
+    let write = |item: Item<'_>| {
+        if in_pairs {
+            reply.array(2);
+        }
+        reply.bulk(item.member);
+        reply.double(item.score);
+    };
+    match end {
+        End::Min => {
+            view.range(0..count).for_each(write);
+            zset.remove_range(0..count);
+        }
+        End::Max => {
+            view.range(len - count..len).rev().for_each(write);
+            zset.remove_range(len - count..len);
+        }
+    }
+}
+
+/// `ZRANDMEMBER key [count [WITHSCORES]]` -> a random member; with a count an array of different ones, with a negative
+/// count each drawn anew.
+fn zrandmember(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    if call.len() == 2 {
+        match view(entry, View::of)?.and_then(|zset| zset.get(fastrand::usize(..zset.len()))) {
+            Some(item) => reply.bulk(item.member),
+            None => reply.nil(),
+        }
+        return Ok(());
+    }
+    let count = call.integer(2)?;
+    if count == i64::MIN {
+        const TEXT: &str = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
+        return Err(Error::Other(TEXT));
+    }
+    let with_scores = call.len() == 4 && call.is(3, "withscores");
+    if call.len() > 3 && !with_scores {
+        return Err(Error::Syntax);
+    }
+    // Twice the number must be a number.
+    if with_scores && !(-(i64::MAX / 2)..=i64::MAX / 2).contains(&count) {
+        return Err(Error::OutOfRange);
+    }
+    let Some(zset) = view(entry, View::of)? else {
+        reply.array(0);
+        return Ok(());
+    };
+    let total = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    if count < 0 {
+        repeat_random(zset, total, with_scores, reply);
+    } else {
+        pick_random(zset, total, with_scores, reply);
+    }
+    Ok(())
+}
+
+/// Writes `count` members, each drawn from all.
+fn repeat_random(zset: View<'_>, count: usize, with_scores: bool, reply: &mut Reply) {
+    /// Bytes of an empty member, and of the shortest score.
+    const LEAST: usize = 6;
+    if !reply.has_room(count, if with_scores { 2 * LEAST } else { LEAST }) {
+        return;
+    }
+    write_items_len(count, with_scores, reply);
+    let len = zset.len();
+    // Drawing many from a list of all is cheaper than finding each.
+    let all: Vec<Item<'_>> = if count >= len { zset.iter().collect() } else { Vec::new() };
+    for _ in 0..count {
+        let rank = fastrand::usize(..len);
+        let item = all.get(rank).copied().or_else(|| zset.get(rank)).expect("below the length");
+        write_item(item, with_scores, reply);
+        if reply.is_over() {
+            return;
+        }
+    }
+}
+
+/// Writes `count` different members, or all.
+fn pick_random(zset: View<'_>, count: usize, with_scores: bool, reply: &mut Reply) {
+    let len = zset.len();
+    let mut wanted = count.min(len);
+    write_items_len(wanted, with_scores, reply);
+    if wanted > len / 8 {
+        // One walk, which takes each with the chance that leaves enough for the rest.
+        for (rank, item) in zset.iter().enumerate() {
+            if fastrand::usize(..len - rank) < wanted {
+                wanted -= 1;
+                write_item(item, with_scores, reply);
+            }
+        }
+        return;
+    }
+    let mut drawn = HashSet::with_capacity(wanted);
+    while drawn.len() < wanted {
+        let rank = fastrand::usize(..len);
+        if drawn.insert(rank) {
+            write_item(zset.get(rank).expect("below the length"), with_scores, reply);
+        }
+    }
+}
+
+/// `ZSCAN key cursor [MATCH pattern] [COUNT count]` -> the next cursor and an array of members and scores.
+fn zscan(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    let cursor = scan::cursor(call, 2)?;
+    let Some(zset) = view(entry, View::of)? else {
+        scan::write_empty(reply);
+        return Ok(());
+    };
+    let options = scan::Options::parse(scan::Target::Members, call, 3)?;
+    let (mut found, mut count) = (reply.part(), 0);
+    let next = zset.scan(cursor, options.count, |item| {
+        if options.matches(item.member) {
+            found.bulk(item.member);
+            // A string whatever the protocol.
+            found.bulk(&format_f64(item.score));
+            count += 2;
+        }
+    });
+    scan::write(next, count, &found, reply);
+    Ok(())
+}
+
+/// The end of a sorted set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Min,
+    Max,
+}
+
+impl End {
+    fn popped(self) -> Event {
+        Event(match self {
+            Self::Min => "zpopmin",
+            Self::Max => "zpopmax",
+        })
+    }
+}
+
+/// When ZADD may set a score, and what it answers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Conditions {
+    nx: bool,
+    xx: bool,
+    gt: bool,
+    lt: bool,
+    ch: bool,
+    incr: bool,
+}
+
+impl Conditions {
+    /// The options, and the place of the first score.
+    fn parse(call: &Call<'_>) -> Result<(Self, usize), Error> {
+        let mut it = Self::default();
+        let mut first = 2;
+        while first < call.len() {
+            // Scores begin with no letter but those of `inf`, which is no option.
+            match call.arg(first) {
+                [b'0'..=b'9' | b'-' | b'+' | b'.', ..] => break,
+                option if option.eq_ignore_ascii_case(b"nx") => it.nx = true,
+                option if option.eq_ignore_ascii_case(b"xx") => it.xx = true,
+                option if option.eq_ignore_ascii_case(b"gt") => it.gt = true,
+                option if option.eq_ignore_ascii_case(b"lt") => it.lt = true,
+                option if option.eq_ignore_ascii_case(b"ch") => it.ch = true,
+                option if option.eq_ignore_ascii_case(b"incr") => it.incr = true,
+                _ => break,
+            }
+            first += 1;
+        }
+        let rest = call.len() - first;
+        if rest == 0 || rest % 2 != 0 {
+            return Err(Error::Syntax);
+        }
+        if it.nx && it.xx {
+            return Err(Error::Other("ERR XX and NX options at the same time are not compatible"));
+        }
+        if it.nx && (it.gt || it.lt) || it.gt && it.lt {
+            return Err(Error::Other("ERR GT, LT, and/or NX options at the same time are not compatible"));
+        }
+        if it.incr && rest > 2 {
+            return Err(Error::Other("ERR INCR option supports a single increment-element pair"));
+        }
+        Ok((it, first))
+    }
+
+    /// Whether a member with the score `old` (None: it is missing) may get the score `new`.
+    #[inline]
+    fn allow(self, old: Option<f64>, new: f64) -> bool {
+        match old {
+            None => !self.xx,
+            Some(old) => !(self.nx || self.lt && new >= old || self.gt && new <= old),
+        }
+    }
+}
+
+/// Reads a score.
+#[inline]
+fn score(bytes: &[u8]) -> Option<f64> {
+    match bytes {
+        // What most scores are, and exact: up to 15 digits.
+        [b'1'..=b'9', rest @ ..] if rest.len() < 15 && rest.iter().all(u8::is_ascii_digit) => {
+            parse_i64(bytes).map(|int| int as f64)
+        }
+        _ => parse_f64(bytes),
+    }
+}
+
+/// Begins an array of `count` items: pairs in RESP3, when they have scores.
+fn write_items_len(count: usize, with_scores: bool, reply: &mut Reply) {
+    reply.array(if with_scores && reply.resp() == Resp::V2 { 2 * count } else { count });
+}
+
+fn write_item(item: Item<'_>, with_scores: bool, reply: &mut Reply) {
+    if with_scores && reply.resp() == Resp::V3 {
+        reply.array(2);
+    }
+    reply.bulk(item.member);
+    if with_scores {
+        reply.double(item.score);
+    }
+}
+
+/// Stores items, which are in order, as the value of the first key, or removes it when there are none. Replies how many.
+fn store(built: Option<zset::Built>, slots: &mut Slots<'_>, stored: Event, reply: &mut Reply) -> Effects {
+    let effect = slots.with(0, |slot| match built {
+        Some(built) => {
+            reply.count(built.len());
+            built.with_content(|content| slot.set(content, Deadline::Clear));
+            Effect::Changed(stored)
+        }
+        None => {
+            reply.count(0);
+            if slot.remove() { Effect::Changed(Event("del")) } else { Effect::None }
+        }
+    });
+    [(0, effect)].into_iter().collect()
+}
