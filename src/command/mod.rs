@@ -377,6 +377,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("sorted-set", zset::SPECS),
     ("sorted-set", zset::range::SPECS),
     ("sorted-set", zset::combine::SPECS),
+    ("sorted-set", zset::pop::SPECS),
     ("generic", key::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),

@@ -175,6 +175,16 @@ each_engine! {
         client.check("ZRANK z x WITHSCORE", "_\r\n");
     }
 
+    fn the_sets_that_have_a_member_are_counted(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("ZADD z1 5 a 7 b", ":2\r\n");
+        client.check("ZADD z2 inf b 9 c", ":2\r\n");
+        client.check("ZUNION 2 z1 z2 AGGREGATE COUNT WITHSCORES", "*6\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\nc\r\n$1\r\n1\r\n$1\r\nb\r\n$1\r\n2\r\n");
+        client.check("ZINTER 2 z1 z2 AGGREGATE count WEIGHTS 2 0.5 WITHSCORES", "*2\r\n$1\r\nb\r\n$3\r\n2.5\r\n");
+        client.check("ZINTER 2 z1 z2 AGGREGATE COUNT WEIGHTS inf -inf WITHSCORES", "*2\r\n$1\r\nb\r\n$1\r\n0\r\n");
+    }
+
     fn doubles_have_the_fewest_digits(peer) {
         let server = peer.start();
         let mut client = server.client();

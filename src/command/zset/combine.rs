@@ -85,7 +85,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
     },
 ];
 
-/// `ZUNION numkeys key ... [WEIGHTS weight ...] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]` -> members, perhaps with scores.
+/// `ZUNION numkeys key ... [WEIGHTS weight ...] [AGGREGATE SUM | MIN | MAX | COUNT] [WITHSCORES]` -> members, perhaps with scores.
 fn zunion(entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     answer(Operation::Union, entries, call, reply)
 }
@@ -123,7 +123,7 @@ fn zintercard(entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Resu
     Ok(())
 }
 
-/// `ZUNIONSTORE destination numkeys key ... [WEIGHTS weight ...] [AGGREGATE SUM | MIN | MAX]` -> how many were stored.
+/// `ZUNIONSTORE destination numkeys key ... [WEIGHTS weight ...] [AGGREGATE SUM | MIN | MAX | COUNT]` -> how many were stored.
 fn zunionstore(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
     keep(Operation::Union, Event("zunionstore"), slots, call, reply)
 }
@@ -187,10 +187,11 @@ struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// The members with their scores times the weight. Zero times infinity is zero.
-    fn weighted(&self) -> impl Iterator<Item = Scored<'a>> + use<'a> {
+    /// The members with what their scores count for. Zero times infinity is zero.
+    fn weighted(&self, aggregate: Aggregate) -> impl Iterator<Item = Scored<'a>> + use<'a> {
         let weight = self.weight;
-        self.members.iter().map(move |Scored { member, score }| Scored { member, score: number(score * weight) })
+        let weighted = move |score| number(aggregate.weighted(score, weight));
+        self.members.iter().map(move |Scored { member, score }| Scored { member, score: weighted(score) })
     }
 }
 
@@ -288,11 +289,11 @@ impl Operation {
 fn union<'a>(inputs: &[Input<'a>], aggregate: Aggregate) -> Vec<Scored<'a>> {
     let filled: Vec<_> = inputs.iter().filter(|input| input.members.len() > 0).collect();
     if let [only] = filled[..] {
-        return only.weighted().collect();
+        return only.weighted(aggregate).collect();
     }
     let largest = filled.last().map_or(0, |input| input.members.len());
     let mut scores = HashMap::with_capacity_and_hasher(largest, member_hasher().clone());
-    for Scored { member, score } in filled.into_iter().flat_map(|input| input.weighted()) {
+    for Scored { member, score } in filled.into_iter().flat_map(|input| input.weighted(aggregate)) {
         let sum = |old: &mut f64| *old = aggregate.of(*old, score);
         scores.entry(Name(member)).and_modify(sum).or_insert(score);
     }
@@ -304,11 +305,11 @@ fn inter<'a>(inputs: &[Input<'a>], aggregate: Aggregate) -> Vec<Scored<'a>> {
     let with_all = |Scored { member, score }: Scored<'a>| {
         let sum = |sum: f64, input: &Input<'a>| {
             let score = input.members.score(&member)?;
-            Some(aggregate.of(sum, score * input.weight))
+            Some(aggregate.of(sum, aggregate.weighted(score, input.weight)))
         };
         Some(Scored { member, score: others.iter().try_fold(score, sum)? })
     };
-    smallest.weighted().filter_map(with_all).collect()
+    smallest.weighted(aggregate).filter_map(with_all).collect()
 }
 
 fn diff<'a>(inputs: &[Input<'a>]) -> Vec<Scored<'a>> {
@@ -323,15 +324,39 @@ enum Aggregate {
     Sum,
     Min,
     Max,
+    /// In how many sets the member is, or the sum of their weights.
+    Count,
 }
 
 impl Aggregate {
+    const NAMED: [(&str, Self); 4] =
+        [("sum", Self::Sum), ("min", Self::Min), ("max", Self::Max), ("count", Self::Count)];
+
+    fn weighted(self, score: f64, weight: f64) -> f64 {
+        match self {
+            Self::Count => weight,
+            _ => score * weight,
+        }
+    }
+
     fn of(self, sum: f64, score: f64) -> f64 {
         match self {
-            Self::Sum => number(sum + score),
+            Self::Sum | Self::Count => number(sum + score),
             // Not `f64::min`: of two zeros the first one stays.
-            Self::Min => if score < sum { score } else { sum },
-            Self::Max => if score > sum { score } else { sum },
+            Self::Min => {
+                if score < sum {
+                    score
+                } else {
+                    sum
+                }
+            }
+            Self::Max => {
+                if score > sum {
+                    score
+                } else {
+                    sum
+                }
+            }
         }
     }
 }
@@ -376,8 +401,7 @@ impl Options {
                 }
                 i += inputs.len();
             } else if has_scores && behind >= 1 && call.is(i, "aggregate") {
-                let known = [("sum", Aggregate::Sum), ("min", Aggregate::Min), ("max", Aggregate::Max)];
-                let found = known.into_iter().find(|(name, _)| call.is(i + 1, name));
+                let found = Aggregate::NAMED.iter().find(|(name, _)| call.is(i + 1, name));
                 options.aggregate = found.ok_or(Error::Syntax)?.1;
                 i += 1;
             } else if place == Place::Reply && call.is(i, "withscores") {

@@ -311,8 +311,7 @@ impl<'a> Query<'a> {
         }
         let (by, reverse) = (by.unwrap_or(By::Rank), reverse.unwrap_or(false));
         if count != -1 && by == By::Rank {
-            const TEXT: &str =
-                "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX";
+            const TEXT: &str = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX";
             return Err(Error::Other(TEXT));
         }
         if with_scores && by == By::Lex {

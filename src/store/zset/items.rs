@@ -86,9 +86,25 @@ impl<'a> Items<'a> {
     /// The member with its score and place.
     #[inline]
     pub fn find(self, member: &[u8]) -> Option<Place<'a>> {
-        let frame = self.0.find(member, 2)?;
-        let score = Frames::new(self.bytes(), frame.end(), self.bytes().len()).next()?;
-        Some(place(self.bytes(), frame, score))
+        let bytes = self.bytes();
+        // Most members differ in their first eight bytes, which spares the call that compares the rest.
+        let (start, mask) = window(member);
+        let mut at = self.0.body_at();
+        while at < bytes.len() {
+            let (len, width) = pack::head(bytes, at);
+            let data_at = at + width;
+            let score_at = data_at + len + width;
+            let score_len = usize::from(bytes[score_at]);
+            let end = score_at + score_len + 2;
+            let rest = &bytes[data_at..];
+            let is_like = |found: &[u8; 8]| u64::from_le_bytes(*found) & mask == start;
+            if len == member.len() && rest.first_chunk().is_none_or(is_like) && rest[..len] == *member {
+                let item = Item { member: &rest[..len], score: read(bytes, score_at + 1, score_len) };
+                return Some(Place { item, at, end });
+            }
+            at = end;
+        }
+        None
     }
 
     /// The border after those items, at the beginning, for which `is_before` holds.
@@ -234,6 +250,19 @@ impl Score {
     #[inline]
     fn bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
+    }
+}
+
+/// The first eight bytes, and which bits of them there are.
+#[inline]
+fn window(member: &[u8]) -> (u64, u64) {
+    match member.first_chunk() {
+        Some(start) => (u64::from_le_bytes(*start), u64::MAX),
+        None => {
+            let mut start = [0; 8];
+            start[..member.len()].copy_from_slice(member);
+            (u64::from_le_bytes(start), (1 << (8 * member.len())) - 1)
+        }
     }
 }
 

@@ -336,7 +336,8 @@ impl Tree {
         }
         let at = self.branches[parent as usize].position(branch);
         for at in [Some(at), at.checked_sub(1)].into_iter().flatten() {
-            let Some(&[left, right]) = self.branches[parent as usize].children.get(at..at + 2).and_then(<[u32]>::first_chunk)
+            let Some(&[left, right]) =
+                self.branches[parent as usize].children.get(at..at + 2).and_then(<[u32]>::first_chunk)
             else {
                 continue;
             };
