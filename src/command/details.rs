@@ -181,6 +181,16 @@ static ROWS: &[Row] = &[
     ("zscore", &["RO access"], &[]),
     ("zunion", &["RO access"], &[]),
     ("zunionstore", &["OW update", "RO access"], &[]),
+    ("geoadd", &["RW update"], &[]),
+    ("geodist", &["RO access"], &[]),
+    ("geohash", &["RO access"], &[]),
+    ("geopos", &["RO access"], &[]),
+    ("georadius", &["RO access", "OW update"], &[]),
+    ("georadius_ro", &["RO access"], &[]),
+    ("georadiusbymember", &["RO access", "OW update"], &[]),
+    ("georadiusbymember_ro", &["RO access"], &[]),
+    ("geosearch", &["RO access"], &[]),
+    ("geosearchstore", &["OW update", "RO access"], &[]),
 ];
 
 #[cfg(all(test, not(kiba_loom)))]

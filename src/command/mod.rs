@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod details;
 mod expiry;
+mod geo;
 mod hash;
 mod help;
 mod info;
@@ -378,6 +379,8 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("sorted-set", zset::range::SPECS),
     ("sorted-set", zset::combine::SPECS),
     ("sorted-set", zset::pop::SPECS),
+    ("geo", geo::SPECS),
+    ("geo", geo::search::SPECS),
     ("generic", key::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),

@@ -5,6 +5,8 @@ pub(super) mod combine;
 pub(super) mod pop;
 pub(super) mod range;
 
+use smallvec::SmallVec;
+
 use super::typed::{edit, view};
 use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Run, Slots, Spec, scan};
 use crate::error::Error;
@@ -115,8 +117,20 @@ fn zadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
         return increment(slot, call, conditions, by, call.arg(first + 1), reply);
     }
     // All scores are looked at before anything changes.
-    let scores: smallvec::SmallVec<[f64; 4]> =
+    let scores: SmallVec<[f64; 4]> =
         call.args(first).step_by(2).map(score).collect::<Option<_>>().ok_or(Error::NotAFloat)?;
+    put(slot, call, conditions, scores.into_iter().zip(call.args(first + 1).step_by(2)), reply)
+}
+
+/// Adds scores and members as ZADD does.
+#[inline]
+pub(super) fn put<'a>(
+    slot: &mut Slot<'_>,
+    call: &Call<'_>,
+    conditions: Conditions,
+    items: impl ExactSizeIterator<Item = (f64, &'a [u8])>,
+    reply: &mut Reply,
+) -> Result<Effect, Error> {
     let limits = call.limits();
     if !slot.exists() {
         if conditions.xx {
@@ -126,9 +140,9 @@ fn zadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
         slot.insert(zset::create(slot.key(), call.clock()));
     }
     let mut zset = edit(slot, &limits, Edit::of)?.expect("just made");
-    zset.expect(scores.len());
+    zset.expect(items.len());
     let (mut added, mut updated) = (0, 0);
-    for (score, member) in scores.into_iter().zip(call.args(first + 1).step_by(2)) {
+    for (score, member) in items {
         match zset.update(member, |old| conditions.allow(old, score).then_some(score)) {
             Change::None => {}
             Change::Added => added += 1,
@@ -290,12 +304,12 @@ fn zscan(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<()
 
 /// When ZADD may set a score, and what it answers.
 #[derive(Clone, Copy, Debug, Default)]
-struct Conditions {
-    nx: bool,
-    xx: bool,
+pub(super) struct Conditions {
+    pub nx: bool,
+    pub xx: bool,
     gt: bool,
     lt: bool,
-    ch: bool,
+    pub ch: bool,
     incr: bool,
 }
 
@@ -371,9 +385,15 @@ fn write_item(item: Item<'_>, with_scores: bool, reply: &mut Reply) {
     }
 }
 
-/// Stores items, which are in order, as the value of the first key, or removes it when there are none. Replies how many.
-fn store(built: Option<zset::Built>, slots: &mut Slots<'_>, stored: Event, reply: &mut Reply) -> Effects {
-    let effect = slots.with(0, |slot| match built {
+/// Stores a sorted set as the value of key number `i`, or removes that when there is none. Replies how many members.
+pub(super) fn store(
+    built: Option<zset::Built>,
+    slots: &mut Slots<'_>,
+    i: usize,
+    stored: Event,
+    reply: &mut Reply,
+) -> Effects {
+    let effect = slots.with(i, |slot| match built {
         Some(built) => {
             reply.count(built.len());
             built.with_content(|content| slot.set(content, Deadline::Clear));
@@ -384,5 +404,5 @@ fn store(built: Option<zset::Built>, slots: &mut Slots<'_>, stored: Event, reply
             if slot.remove() { Effect::Changed(Event("del")) } else { Effect::None }
         }
     });
-    [(0, effect)].into_iter().collect()
+    [(i, effect)].into_iter().collect()
 }

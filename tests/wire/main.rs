@@ -5,6 +5,7 @@ mod support;
 
 mod connection;
 mod dialect;
+mod geo;
 mod hash;
 mod key;
 mod list;

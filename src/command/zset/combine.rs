@@ -151,7 +151,7 @@ fn keep(
     let result = operation.run(inputs, options.aggregate);
     let items: Vec<Item<'_>> = result.iter().map(Scored::item).collect();
     let built = zset::build(&items, &call.limits());
-    Ok(store(built, slots, event, reply))
+    Ok(store(built, slots, 0, event, reply))
 }
 
 /// The number of keys in argument `at`. None when an error was written, whose text has the command's name.

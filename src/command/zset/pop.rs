@@ -82,8 +82,7 @@ fn zpop(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply, end: End) -> Re
     let count = zset.len().min(count.unwrap_or(1));
     let in_pairs = call.len() == 3 && reply.resp() == Resp::V3;
     reply.array(if in_pairs { count } else { 2 * count });
-    pop(&mut zset, end, count, in_pairs, reply);
-    if zset.is_empty() {
+    if pop(&mut zset, end, count, in_pairs, reply) {
         slot.remove();
     }
     Ok(if count > 0 { Effect::Changed(end.popped()) } else { Effect::None })
@@ -102,8 +101,7 @@ fn zmpop(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Ef
             reply.array(2);
             reply.bulk(key);
             reply.array(count);
-            pop(&mut zset, end, count, true, reply);
-            if zset.is_empty() {
+            if pop(&mut zset, end, count, true, reply) {
                 slot.remove();
             }
             Ok(Some(Effect::Changed(end.popped())))
@@ -139,8 +137,9 @@ fn parse_mpop(call: &Call<'_>, at: usize) -> Result<(End, usize), Error> {
     }
 }
 
-/// Writes and removes `count` members, which are there, from one end.
-fn pop(zset: &mut Edit<'_>, end: End, count: usize, in_pairs: bool, reply: &mut Reply) {
+/// Writes and removes `count` members, which are there, from one end. True, and nothing removed, when these are all: then
+/// the key is to be removed, which needs no order.
+fn pop(zset: &mut Edit<'_>, end: End, count: usize, in_pairs: bool, reply: &mut Reply) -> bool {
     let view = zset.view();
     let len = view.len();
     let write = |item: Item<'_>| {
@@ -150,16 +149,19 @@ fn pop(zset: &mut Edit<'_>, end: End, count: usize, in_pairs: bool, reply: &mut 
         reply.bulk(item.member);
         reply.double(item.score);
     };
+    let ranks = match end {
+        End::Min => 0..count,
+        End::Max => len - count..len,
+    };
     match end {
-        End::Min => {
-            view.range(0..count).for_each(write);
-            zset.remove_range(0..count);
-        }
-        End::Max => {
-            view.range(len - count..len).rev().for_each(write);
-            zset.remove_range(len - count..len);
-        }
+        End::Min => view.range(ranks.clone()).for_each(write),
+        End::Max => view.range(ranks.clone()).rev().for_each(write),
     }
+    if count == len {
+        return true;
+    }
+    zset.remove_range(ranks);
+    false
 }
 
 /// `ZRANDMEMBER key [count [WITHSCORES]]` -> a random member; with a count an array of different ones, with a negative

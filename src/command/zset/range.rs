@@ -189,7 +189,7 @@ fn zrangestore(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Res
     let source = view(slots.entries().nth(1).flatten(), View::of)?;
     let items: Vec<Item<'_>> = source.map_or_else(Vec::new, |zset| zset.range(query.ranks(zset)).collect());
     let built = zset::build(&items, &call.limits());
-    Ok(store(built, slots, Event("zrangestore"), reply))
+    Ok(store(built, slots, 0, Event("zrangestore"), reply))
 }
 
 /// ZCOUNT key min max -> how many scores are in the range.

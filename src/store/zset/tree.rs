@@ -496,7 +496,7 @@ impl Buffer for Leaf {
     fn splice(&mut self, at: usize, remove: usize, insert: &[&[u8]]) {
         let added: usize = insert.iter().map(|part| part.len()).sum();
         let len = self.pack.len() - remove + added;
-        let step = (1 << len.max(64).ilog2()) / 4;
+        let step = (1 << len.clamp(64, 1 << 18).ilog2()) / 4;
         let room = len.next_multiple_of(step);
         if room > self.pack.capacity() {
             self.pack.reserve_exact(room - self.pack.len());
