@@ -152,7 +152,8 @@ impl Sorted {
         self.tree.range(start, end)
     }
 
-    /// Visits the items of the next few hashes; gives the cursor to go on with, 0 at the end. See [`Members::scan`].
+    /// Visits the items of the next few hashes; gives the cursor to go on with, 0 at the end. As for a set,
+    /// a member that stays is visited once, whatever is added and removed meanwhile.
     pub fn scan<'a>(&'a self, cursor: u64, mut visit: impl FnMut(Item<'a>)) -> u64 {
         let mut slots = SmallVec::<[Slot; 16]>::new();
         let cursor = self.index.scan(cursor, |slot| {
