@@ -115,12 +115,16 @@ impl Reply {
 
     /// A double: of its own type in RESP3, a bulk string in RESP2.
     pub fn double(&mut self, value: f64) {
-        let text = crate::number::format_f64(value);
+        self.double_as(&crate::number::format_f64(value));
+    }
+
+    /// A double whose text is given.
+    pub fn double_as(&mut self, text: &[u8]) {
         match self.resp {
-            Resp::V2 => self.bulk(&text),
+            Resp::V2 => self.bulk(text),
             Resp::V3 => {
                 self.bytes.push(b',');
-                self.bytes.extend_from_slice(&text);
+                self.bytes.extend_from_slice(text);
                 self.crlf();
             }
         }

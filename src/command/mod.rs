@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod details;
 mod expiry;
+mod geo;
 mod hash;
 mod hash_expiry;
 mod help;
@@ -28,6 +29,7 @@ mod syntax;
 mod tests;
 mod transaction;
 mod typed;
+mod zset;
 
 pub use call::Call;
 pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
@@ -262,6 +264,11 @@ impl<'a> Slots<'a> {
         f(&mut part.slot(self.call.arg(key.arg as usize), key.hash, self.call.now))
     }
 
+    /// The live entry of each key, in order, all at once: to look at several values before one is changed.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = Option<&Entry>> + DoubleEndedIterator {
+        self.keys.iter().map(|&key| live(table_of(&*self.parts, key, self.call), key, self.call))
+    }
+
     /// The bytes of the key with number `i`.
     pub fn key(&self, i: usize) -> &'a [u8] {
         self.call.arg(self.keys[i].arg as usize)
@@ -283,29 +290,33 @@ impl<'a> Entries<'a> {
 
     /// The live entry of each key, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<&'a Entry>> {
-        self.keys.iter().map(|&key| {
-            lookup(self.tables.table(key.elsewhere.unwrap_or(self.call.db), key.hash), key, self.call, self.tally)
-        })
+        self.keys.iter().map(|&key| lookup(table_of(self.tables, key, self.call), key, self.call, self.tally))
     }
+}
+
+/// The table of a key.
+fn table_of<'a, T: Tables + ?Sized>(tables: &'a T, key: Key, call: &Call<'_>) -> &'a Raw {
+    tables.table(key.elsewhere.unwrap_or(call.db), key.hash)
+}
+
+/// The live entry of a key in the table where it belongs; counted as a hit or a miss.
+#[inline]
+pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> Option<&'a Entry> {
+    let found = live(table, key, call);
+    let count = if found.is_some() { &tally.hits } else { &tally.misses };
+    count.set(count.get() + 1);
+    found
 }
 
 /// The live entry of a key in the table where it belongs.
 #[inline]
-pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> Option<&'a Entry> {
+fn live<'a>(table: &'a Raw, key: Key, call: &Call<'_>) -> Option<&'a Entry> {
     let found = table.find_key(key.hash, call.arg(key.arg as usize)).map(|at| table.entry(at));
-    match found.filter(|entry| !entry.is_expired(call.now)) {
-        Some(entry) => {
-            tally.hits.set(tally.hits.get() + 1);
-            if !call.no_touch {
-                entry.touch(call.clock());
-            }
-            Some(entry)
-        }
-        None => {
-            tally.misses.set(tally.misses.get() + 1);
-            None
-        }
+    let entry = found.filter(|entry| !entry.is_expired(call.now))?;
+    if !call.no_touch {
+        entry.touch(call.clock());
     }
+    Some(entry)
 }
 
 /// The key space as a sequence of parts. Outside of transactions each visit locks one part.
@@ -366,6 +377,12 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("set", set::SPECS),
     ("hash", hash::SPECS),
     ("hash", hash_expiry::SPECS),
+    ("sorted-set", zset::SPECS),
+    ("sorted-set", zset::range::SPECS),
+    ("sorted-set", zset::combine::SPECS),
+    ("sorted-set", zset::pop::SPECS),
+    ("geo", geo::SPECS),
+    ("geo", geo::search::SPECS),
     ("generic", key::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),

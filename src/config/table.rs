@@ -285,11 +285,9 @@ options! {
     /// Longest member of a set in the compact encoding, in bytes.
     SetMaxListpackValue set_max_listpack_value: usize = "set-max-listpack-value", COUNT, "64", AnyTime;
     /// Most members of a sorted set in the compact encoding.
-    /// Without effect yet.
     ZsetMaxListpackEntries zset_max_listpack_entries: usize = "zset-max-listpack-entries" | "zset-max-ziplist-entries",
         COUNT, "128", AnyTime;
     /// Longest member of a sorted set in the compact encoding, in bytes.
-    /// Without effect yet.
     ZsetMaxListpackValue zset_max_listpack_value: usize = "zset-max-listpack-value" | "zset-max-ziplist-value",
         Kind::Bytes { min: 0, max: BYTES_MAX }, "64", AnyTime;
 }

@@ -69,6 +69,8 @@ pub enum Kind {
     Boxed = 7,
     /// A small hash whose fields may have deadlines, inline as a pack of triples.
     HashTimed = 9,
+    /// A small sorted set, inline as a pack of alternating members and scores.
+    ZSetPack = 8,
 }
 
 impl Kind {
@@ -82,6 +84,7 @@ impl Kind {
             5 => Self::IntSet,
             6 => Self::HashPack,
             9 => Self::HashTimed,
+            8 => Self::ZSetPack,
             _ => Self::Boxed,
         }
     }
@@ -94,7 +97,7 @@ impl Kind {
 /// What a new or replaced value is made of.
 #[derive(Debug)]
 pub enum Content<'a> {
-    /// Inline bytes of the given kind (one of `Bytes`, `ListPack`, `SetPack`, `IntSet`, `HashPack`, `HashTimed`).
+    /// Inline bytes of the given kind (`Bytes`, `IntSet` or one of the packs).
     Inline(Kind, &'a [u8]),
     /// An integer.
     Int(i64),

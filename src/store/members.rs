@@ -1,7 +1,7 @@
-//! The hash table of large sets and hashes: thin entries in segments of cache-line buckets.
+//! The hash table of large sets, hashes and sorted sets: elements of eight bytes in segments of cache-line buckets.
 //!
 //! ```text
-//! bucket (one cache line)   7 tags, 1 count of entries that went past it | 7 owning pointers
+//! bucket (one cache line)   7 tags, 1 count of entries that went past it | 7 elements
 //! segment (4 KiB)           64 buckets; an entry is in its home bucket or, when that is full, in the next one
 //!                           with room
 //! directory                 the segment of each prefix of a hash; a segment may have several prefixes
@@ -9,6 +9,9 @@
 //!
 //! A look-up reads one bucket's line, compares its tags at once, then reads one entry. The directory and the
 //! segments' headers are small enough to stay in the cache.
+//!
+//! The elements of sets and hashes are owning pointers, thin entries whose key is the member. A sorted set keeps its
+//! members elsewhere and has here what leads to them.
 //!
 //! This is extendible hashing: a full segment is split in two by the next bit of the hash, all others stay as they
 //! are. So no insert moves more than 392 entries, where a table that doubles moves all of them at once and leaves
@@ -60,12 +63,42 @@ pub fn hash_member(member: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// What a table holds. It knows its hash; what else it is compared by is the caller's affair.
+pub trait Element {
+    /// Allocations that dropping one frees.
+    const WEIGHT: usize;
+
+    /// The same for as long as it is in the table.
+    fn hash(&self) -> u64;
+
+    /// Bytes that it owns on the heap.
+    fn heap_bytes(&self) -> usize;
+
+    fn copied(&self) -> Self;
+}
+
+impl Element for Entry {
+    const WEIGHT: usize = 1;
+
+    fn hash(&self) -> u64 {
+        hash_member(self.key())
+    }
+
+    fn heap_bytes(&self) -> usize {
+        cost(self)
+    }
+
+    fn copied(&self) -> Self {
+        duplicate(self)
+    }
+}
+
 #[derive(Debug)]
-pub struct Members {
+pub struct Members<T = Entry> {
     /// Which segment holds the hashes with each prefix of `bits` bits.
     directory: Vec<u32>,
     bits: u32,
-    segments: Vec<Segment>,
+    segments: Vec<Segment<T>>,
     /// Segments whose own prefix is as long as the directory's; without any, the directory is too large.
     deepest: usize,
     len: usize,
@@ -74,8 +107,8 @@ pub struct Members {
 }
 
 #[derive(Debug)]
-struct Segment {
-    buckets: Box<[Bucket]>,
+struct Segment<T> {
+    buckets: Box<[Bucket<T>]>,
     /// The smallest hash that belongs here.
     start: u64,
     /// Bits of the prefix that all hashes here share.
@@ -83,13 +116,19 @@ struct Segment {
     len: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(64))]
-struct Bucket {
+struct Bucket<T> {
     /// The tags of the slots, zero for an empty one. Then the number of entries that are further along because this
     /// bucket was full; it stays at 255 once it gets there.
     tags: [u8; SLOTS + 1],
-    slots: [Option<Entry>; SLOTS],
+    slots: [Option<T>; SLOTS],
+}
+
+impl<T> Default for Bucket<T> {
+    fn default() -> Self {
+        Self { tags: [0; SLOTS + 1], slots: [const { None }; SLOTS] }
+    }
 }
 
 /// Where an entry is.
@@ -100,74 +139,96 @@ struct Place {
     slot: usize,
 }
 
-impl Default for Members {
+impl<T: Element> Default for Members<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
+/// By member: for entries.
 impl Members {
-    pub fn new() -> Self {
-        let segments = vec![Segment::with_room(0, 0, 0)];
-        Self { directory: vec![0], bits: 0, segments, deepest: 1, len: 0, entry_bytes: 0 }
-    }
-
     /// Lets `change` edit the entry of `member`, or adds the one that `make` gives. True when it was added.
     ///
     /// `make` must give an entry whose key is `member`.
     #[inline]
     pub fn upsert(&mut self, member: &[u8], change: impl FnOnce(&mut Entry), make: impl FnOnce() -> Entry) -> bool {
         let hash = hash_member(member);
-        let at = self.address(hash);
-        let segment = &mut self.segments[at];
-        if let Some((bucket, slot)) = segment.position(hash, member) {
-            let entry = segment.buckets[bucket].slots[slot].as_mut().expect("found");
-            let before = cost(entry);
-            change(entry);
-            let after = cost(entry);
-            self.entry_bytes = self.entry_bytes - before + after;
+        if self.change_by(hash, |entry| entry.key() == member, change).is_some() {
             return false;
         }
-        let entry = make();
-        self.entry_bytes += cost(&entry);
-        self.len += 1;
-        let at = if segment.is_full() { self.make_room(hash) } else { at };
-        self.segments[at].insert(hash, entry);
+        self.add(hash, make());
         true
     }
 
     /// Takes the entry of `member` out.
     pub fn remove(&mut self, member: &[u8]) -> Option<Entry> {
-        let hash = hash_member(member);
-        let segment = self.address(hash);
-        let (bucket, slot) = self.segments[segment].position(hash, member)?;
-        self.remove_at(Place { segment, bucket, slot }, hash)
+        self.remove_by(hash_member(member), |entry| entry.key() == member)
     }
 
     /// Takes out an entry with this hash of which `is_wanted` is true.
     pub fn remove_hash(&mut self, hash: u64, is_wanted: impl Fn(&Entry) -> bool) -> Option<Entry> {
-        let segment = self.address(hash);
-        let is_it = |entry: &Entry| is_wanted(entry) && hash_member(entry.key()) == hash;
-        let (bucket, slot) = self.segments[segment].position_where(hash, is_it)?;
-        self.remove_at(Place { segment, bucket, slot }, hash)
+        self.remove_by(hash, |entry| is_wanted(entry) && hash_member(entry.key()) == hash)
     }
 
     /// Lets `change` edit the entry of `member`, if there is one. Its key must stay the same.
     pub fn change<R>(&mut self, member: &[u8], change: impl FnOnce(&mut Entry) -> R) -> Option<R> {
-        let hash = hash_member(member);
+        self.change_by(hash_member(member), |entry| entry.key() == member, change)
+    }
+
+    #[inline]
+    pub fn find(&self, member: &[u8]) -> Option<&Entry> {
+        self.find_by(hash_member(member), |entry| entry.key() == member)
+    }
+}
+
+impl<T: Element> Members<T> {
+    pub fn new() -> Self {
+        let segments = vec![Segment::with_room(0, 0, 0)];
+        Self { directory: vec![0], bits: 0, segments, deepest: 1, len: 0, entry_bytes: 0 }
+    }
+
+    /// Adds an element, whose hash is given, without looking whether there is an equal one.
+    #[inline]
+    pub fn add(&mut self, hash: u64, element: T) {
+        self.entry_bytes += element.heap_bytes();
+        self.len += 1;
+        let mut at = self.address(hash);
+        if self.segments[at].is_full() {
+            at = self.make_room(hash);
+        }
+        self.segments[at].insert(hash, element);
+    }
+
+    /// Lets `change` edit the first element with this hash for which `is` holds. None when there is none.
+    #[inline]
+    pub fn change_by<R>(
+        &mut self,
+        hash: u64,
+        is: impl FnMut(&T) -> bool,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Option<R> {
         let at = self.address(hash);
-        let (bucket, slot) = self.segments[at].position(hash, member)?;
-        let entry = self.segments[at].buckets[bucket].slots[slot].as_mut()?;
-        let before = cost(entry);
-        let result = change(entry);
-        self.entry_bytes = self.entry_bytes - before + cost(entry);
+        let segment = &mut self.segments[at];
+        let (bucket, slot) = segment.position(hash, is)?;
+        let element = segment.buckets[bucket].slots[slot].as_mut()?;
+        let before = element.heap_bytes();
+        let result = change(element);
+        let after = element.heap_bytes();
+        self.entry_bytes = self.entry_bytes - before + after;
         Some(result)
     }
 
-    /// Takes a random entry out; see [`Members::random`].
-    pub fn remove_random(&mut self, below: impl FnMut(usize) -> usize) -> Option<Entry> {
-        let (place, entry) = self.pick(below)?;
-        let hash = hash_member(entry.key());
+    /// Takes out the first element with this hash for which `is` holds.
+    pub fn remove_by(&mut self, hash: u64, is: impl FnMut(&T) -> bool) -> Option<T> {
+        let segment = self.address(hash);
+        let (bucket, slot) = self.segments[segment].position(hash, is)?;
+        self.remove_at(Place { segment, bucket, slot }, hash)
+    }
+
+    /// Takes a random element out; see [`Members::random`].
+    pub fn remove_random(&mut self, below: impl FnMut(usize) -> usize) -> Option<T> {
+        let (place, element) = self.pick(below)?;
+        let hash = element.hash();
         self.remove_at(place, hash)
     }
 
@@ -179,20 +240,20 @@ impl Members {
         self.len == 0
     }
 
+    /// The first element with this hash for which `is` holds. It may be asked about elements with other hashes.
     #[inline]
-    pub fn find(&self, member: &[u8]) -> Option<&Entry> {
-        let hash = hash_member(member);
+    pub fn find_by(&self, hash: u64, is: impl FnMut(&T) -> bool) -> Option<&T> {
         let segment = &self.segments[self.address(hash)];
-        let (bucket, slot) = segment.position(hash, member)?;
+        let (bucket, slot) = segment.position(hash, is)?;
         segment.buckets[bucket].slots[slot].as_ref()
     }
 
-    pub fn iter(&self) -> Iter<'_> {
+    pub fn iter(&self) -> Iter<'_, T> {
         Iter { segments: self.segments.iter(), buckets: [].iter(), slots: [].iter(), left: self.len }
     }
 
     /// One entry, each with the same chance. `below(n)` gives a uniform number less than `n`.
-    pub fn random(&self, below: impl FnMut(usize) -> usize) -> Option<&Entry> {
+    pub fn random(&self, below: impl FnMut(usize) -> usize) -> Option<&T> {
         self.pick(below).map(|(_, entry)| entry)
     }
 
@@ -200,14 +261,14 @@ impl Members {
     ///
     /// Starting from 0, every entry that is there from the first call to the last is visited, whatever is
     /// added and removed in between. Any cursor is valid.
-    pub fn scan<'a>(&'a self, cursor: u64, mut visit: impl FnMut(&'a Entry)) -> u64 {
+    pub fn scan<'a>(&'a self, cursor: u64, mut visit: impl FnMut(&'a T)) -> u64 {
         // Places are hashes. Their low bits are mostly zero, so a cursor is one reversed, to be a short number.
         let place = cursor.reverse_bits();
         let segment = &self.segments[self.address(place)];
         let home = segment.home(place);
         for bucket in segment.path(home).map(|at| &segment.buckets[at]) {
             for entry in bucket.slots.iter().flatten() {
-                let hash = hash_member(entry.key());
+                let hash = entry.hash();
                 if segment.home(hash) == home && hash >= place {
                     visit(entry);
                 }
@@ -226,13 +287,13 @@ impl Members {
     /// Approximate bytes on the heap. O(1).
     pub fn heap_bytes(&self) -> usize {
         // Several segments are all of one size.
-        let segment = size_of::<Segment>() + self.segments[0].buckets.len() * size_of::<Bucket>();
+        let segment = size_of::<Segment<T>>() + self.segments[0].buckets.len() * size_of::<Bucket<T>>();
         self.entry_bytes + self.segments.len() * segment + self.directory.len() * size_of::<u32>()
     }
 
     /// Approximate number of allocations that dropping this frees. O(1).
     pub fn weight(&self) -> usize {
-        self.len + self.segments.len() + 2
+        self.len * T::WEIGHT + self.segments.len() + 2
     }
 
     /// The segment of a hash.
@@ -243,7 +304,7 @@ impl Members {
     }
 
     /// Rejection keeps it uniform: every slot is equally likely, empty ones are drawn again.
-    fn pick(&self, mut below: impl FnMut(usize) -> usize) -> Option<(Place, &Entry)> {
+    fn pick(&self, mut below: impl FnMut(usize) -> usize) -> Option<(Place, &T)> {
         if self.is_empty() {
             return None;
         }
@@ -258,9 +319,9 @@ impl Members {
         }
     }
 
-    fn remove_at(&mut self, place: Place, hash: u64) -> Option<Entry> {
+    fn remove_at(&mut self, place: Place, hash: u64) -> Option<T> {
         let entry = self.segments[place.segment].take(hash, place.bucket, place.slot)?;
-        self.entry_bytes -= cost(&entry);
+        self.entry_bytes -= entry.heap_bytes();
         self.len -= 1;
         if let [only] = &mut self.segments[..] {
             if 2 * buckets_for(only.len as usize) < only.buckets.len() {
@@ -350,17 +411,17 @@ impl Members {
     }
 }
 
-impl Clone for Members {
+impl<T: Element> Clone for Members<T> {
     fn clone(&self) -> Self {
         let mut copy = Self::new();
-        for entry in self.iter() {
-            copy.upsert(entry.key(), |_| {}, || duplicate(entry));
+        for element in self.iter() {
+            copy.add(element.hash(), element.copied());
         }
         copy
     }
 }
 
-impl Segment {
+impl<T: Element> Segment<T> {
     fn with_room(start: u64, level: u32, len: usize) -> Self {
         let count = match level {
             0 => buckets_for(len).min(SEGMENT),
@@ -370,7 +431,7 @@ impl Segment {
         Self { buckets: (0..count).map(|_| Bucket::default()).collect(), start, level, len: 0 }
     }
 
-    fn of(start: u64, level: u32, entries: Vec<(u64, Entry)>) -> Self {
+    fn of(start: u64, level: u32, entries: Vec<(u64, T)>) -> Self {
         let mut segment = Self::with_room(start, level, entries.len());
         for (hash, entry) in entries {
             segment.insert(hash, entry);
@@ -384,7 +445,7 @@ impl Segment {
     }
 
     /// Adds an entry that is not there; the segment is not full.
-    fn insert(&mut self, hash: u64, entry: Entry) {
+    fn insert(&mut self, hash: u64, entry: T) {
         let mut at = self.home(hash);
         loop {
             let bucket = &mut self.buckets[at];
@@ -400,7 +461,7 @@ impl Segment {
     }
 
     /// Takes the entry out of its slot; `hash` is its own.
-    fn take(&mut self, hash: u64, bucket: usize, slot: usize) -> Option<Entry> {
+    fn take(&mut self, hash: u64, bucket: usize, slot: usize) -> Option<T> {
         let entry = self.buckets[bucket].slots[slot].take()?;
         self.buckets[bucket].tags[slot] = 0;
         self.len -= 1;
@@ -417,10 +478,10 @@ impl Segment {
     }
 
     /// Empties a segment that is about to be replaced.
-    fn take_all(&mut self) -> Vec<(u64, Entry)> {
+    fn take_all(&mut self) -> Vec<(u64, T)> {
         let slots = self.buckets.iter_mut().flat_map(|bucket| &mut bucket.slots);
         let mut entries = Vec::with_capacity(self.len as usize);
-        entries.extend(slots.filter_map(Option::take).map(|entry| (hash_member(entry.key()), entry)));
+        entries.extend(slots.filter_map(Option::take).map(|entry| (entry.hash(), entry)));
         entries
     }
 
@@ -429,22 +490,16 @@ impl Segment {
         8 * self.len as usize >= 7 * SLOTS * self.buckets.len()
     }
 
-    /// Bucket and slot of `member`.
+    /// Bucket and slot of the first element with this hash for which `is` holds.
     #[inline]
-    fn position(&self, hash: u64, member: &[u8]) -> Option<(usize, usize)> {
-        self.position_where(hash, |entry| entry.key() == member)
-    }
-
-    /// Bucket and slot of the first entry with the tag of `hash` that `is_it`.
-    #[inline]
-    fn position_where(&self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> Option<(usize, usize)> {
+    fn position(&self, hash: u64, mut is: impl FnMut(&T) -> bool) -> Option<(usize, usize)> {
         let mut at = self.home(hash);
         for _ in 0..self.buckets.len() {
             let bucket = &self.buckets[at];
             let mut candidates = bucket.candidates(tag(hash));
             while candidates != 0 {
                 let slot = candidates.trailing_zeros() as usize / 8;
-                if bucket.slots[slot].as_ref().is_some_and(&is_it) {
+                if bucket.slots[slot].as_ref().is_some_and(&mut is) {
                     return Some((at, slot));
                 }
                 candidates &= candidates - 1;
@@ -475,7 +530,7 @@ impl Segment {
     }
 }
 
-impl Bucket {
+impl<T> Bucket<T> {
     /// The slots whose tag is `tag`: bit 7 of byte `slot` is set. A few more may be, of slots with other tags.
     #[inline]
     fn candidates(&self, tag: u8) -> u64 {
@@ -518,19 +573,25 @@ fn duplicate(entry: &Entry) -> Entry {
 }
 
 /// The entries of a table, in no particular order.
-#[derive(Clone)]
-pub struct Iter<'a> {
-    segments: std::slice::Iter<'a, Segment>,
-    buckets: std::slice::Iter<'a, Bucket>,
-    slots: std::slice::Iter<'a, Option<Entry>>,
+pub struct Iter<'a, T = Entry> {
+    segments: std::slice::Iter<'a, Segment<T>>,
+    buckets: std::slice::Iter<'a, Bucket<T>>,
+    slots: std::slice::Iter<'a, Option<T>>,
     left: usize,
 }
 
-impl<'a> Iterator for Iter<'a> {
-    type Item = &'a Entry;
+impl<T> Clone for Iter<'_, T> {
+    fn clone(&self) -> Self {
+        let Self { segments, buckets, slots, left } = self;
+        Self { segments: segments.clone(), buckets: buckets.clone(), slots: slots.clone(), left: *left }
+    }
+}
+
+impl<'a, T> Iterator for Iter<'a, T> {
+    type Item = &'a T;
 
     #[inline]
-    fn next(&mut self) -> Option<&'a Entry> {
+    fn next(&mut self) -> Option<&'a T> {
         loop {
             if let Some(entry) = self.slots.by_ref().flatten().next() {
                 self.left -= 1;
@@ -549,7 +610,7 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
-impl ExactSizeIterator for Iter<'_> {}
+impl<T> ExactSizeIterator for Iter<'_, T> {}
 
 #[cfg(all(test, not(kiba_loom)))]
 mod tests;

@@ -18,6 +18,7 @@ mod timed;
 mod timed_pack;
 pub mod watch;
 pub mod wheel;
+pub mod zset;
 
 pub use entry::{Content, Entry, Kind, Lifetime, Raw, SharedBytes};
 pub use hasher::KeyHasher;
@@ -40,6 +41,7 @@ pub enum Object {
     Hash(members::Members),
     /// The same, where fields may have deadlines.
     TimedHash(Box<timed::Timed>),
+    ZSet(zset::Sorted),
 }
 
 impl Object {
@@ -50,6 +52,7 @@ impl Object {
                 Self::List(deque) => deque.heap_bytes(),
                 Self::Set(members) | Self::Hash(members) => members.heap_bytes(),
                 Self::TimedHash(timed) => timed.heap_bytes(),
+                Self::ZSet(sorted) => sorted.heap_bytes(),
             }
     }
 
@@ -59,6 +62,7 @@ impl Object {
             Self::List(deque) => deque.weight(),
             Self::Set(members) | Self::Hash(members) => members.weight(),
             Self::TimedHash(timed) => timed.weight(),
+            Self::ZSet(sorted) => sorted.weight(),
         }
     }
 
@@ -77,6 +81,7 @@ impl Object {
             Self::List(_) => Type::List,
             Self::Set(_) => Type::Set,
             Self::Hash(_) | Self::TimedHash(_) => Type::Hash,
+            Self::ZSet(_) => Type::ZSet,
         }
     }
 }
@@ -88,10 +93,11 @@ pub enum Type {
     List,
     Set,
     Hash,
+    ZSet,
 }
 
 impl Type {
-    const ALL: [Self; 4] = [Self::String, Self::List, Self::Set, Self::Hash];
+    const ALL: [Self; 5] = [Self::String, Self::List, Self::Set, Self::Hash, Self::ZSet];
 
     pub fn of(entry: &Entry) -> Self {
         match entry.raw() {
@@ -100,6 +106,7 @@ impl Type {
                 Kind::ListPack => Self::List,
                 Kind::SetPack | Kind::IntSet => Self::Set,
                 Kind::HashPack | Kind::HashTimed => Self::Hash,
+                Kind::ZSetPack => Self::ZSet,
                 _ => Self::String,
             },
             Raw::Boxed(object) => object.value_type(),
@@ -117,6 +124,7 @@ impl Type {
             Self::List => "list",
             Self::Set => "set",
             Self::Hash => "hash",
+            Self::ZSet => "zset",
         }
     }
 }
@@ -128,5 +136,6 @@ pub fn encoding(entry: &Entry) -> &'static str {
         Type::List => list::View::of(entry).map_or("", |list| list.encoding()),
         Type::Set => set::View::of(entry).map_or("", |set| set.encoding()),
         Type::Hash => hash::View::of(entry, 0).map_or("", |hash| hash.encoding()),
+        Type::ZSet => zset::View::of(entry).map_or("", |zset| zset.encoding()),
     }
 }

@@ -431,7 +431,7 @@ const fn width(value: usize) -> usize {
 
 /// The varint at `at`: its value and its width.
 #[inline]
-fn head(bytes: &[u8], at: usize) -> (usize, usize) {
+pub(super) fn head(bytes: &[u8], at: usize) -> (usize, usize) {
     let first = bytes[at];
     if first < 0x80 { (first as usize, 1) } else { long_head(&bytes[at..]) }
 }

@@ -5,6 +5,7 @@ mod support;
 
 mod connection;
 mod dialect;
+mod geo;
 mod hash;
 mod hash_expiry;
 mod key;
@@ -17,3 +18,4 @@ mod set;
 mod string;
 mod transaction;
 mod watch;
+mod zset;

@@ -1,0 +1,230 @@
+//! A large sorted set: a tree that owns the items in order, and a hash table that says in which leaf each member is.
+//!
+//! A member's bytes are there once, in the leaf. The table's element is eight bytes: half of the member's hash, and the
+//! leaf, where the member is then found by its bytes. So a member costs what it is long, two bytes, its score, and
+//! about 17 bytes: some 40 in all for one of 10 to 16 bytes.
+
+use std::num::NonZeroU32;
+
+use smallvec::SmallVec;
+
+use super::items::{Border, Item, Place};
+use super::tree::{Position, Range, Tree};
+use crate::store::hash_member;
+use crate::store::members::{Element, Members};
+
+#[derive(Clone, Debug, Default)]
+pub struct Sorted {
+    tree: Tree,
+    index: Members<Slot>,
+}
+
+/// That there is a member with this hash in this leaf. Two members with the same have two equal slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    /// The upper half of the member's.
+    hash: u32,
+    /// Plus one.
+    leaf: NonZeroU32,
+}
+
+impl Slot {
+    fn new(member: &[u8], leaf: u32) -> Self {
+        Self { hash: half_hash(member), leaf: NonZeroU32::MIN.saturating_add(leaf) }
+    }
+
+    fn leaf(self) -> u32 {
+        self.leaf.get() - 1
+    }
+}
+
+impl Element for Slot {
+    const WEIGHT: usize = 0;
+
+    #[inline]
+    fn hash(&self) -> u64 {
+        whole(self.hash)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+
+    fn copied(&self) -> Self {
+        *self
+    }
+}
+
+#[inline]
+fn half_hash(member: &[u8]) -> u32 {
+    (hash_member(member) >> 32) as u32
+}
+
+/// What the table takes as the hash: it addresses by the upper bits and compares the lowest first.
+#[inline]
+fn whole(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
+}
+
+/// What became of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    None,
+    Added,
+    Updated,
+}
+
+impl Sorted {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives `member` the score that `decide` makes of its present one (None: it is not there). With None it
+    /// stays as it is.
+    pub fn update(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) -> Change {
+        let Some((leaf, place)) = self.find(member) else {
+            let Some(score) = decide(None) else { return Change::None };
+            self.insert(Item { member, score });
+            return Change::Added;
+        };
+        let (at, old) = (place.at, place.item.score);
+        let Some(score) = decide(Some(old)).filter(|score| *score != old) else { return Change::None };
+        if !self.tree.rescore(leaf, at, Item { member, score }) {
+            let from = Border { rank: 0, at };
+            let to = Border { rank: 1, at: place_end(&self.tree, leaf, at) };
+            self.remove_in(leaf, from, to);
+            self.insert(Item { member, score });
+        }
+        Change::Updated
+    }
+
+    /// Adds an item whose member is not there. Cheap when it is the last in order.
+    pub fn insert(&mut self, item: Item<'_>) {
+        let Position { leaf, rank, .. } = self.tree.insert(item);
+        let slot = Slot::new(item.member, leaf);
+        self.index.add(slot.hash(), slot);
+        self.settle(leaf, rank + 1 == self.tree.len());
+    }
+
+    /// Removes `member`; gives the score it had.
+    pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        let (leaf, Place { item: Item { score, .. }, at, end }) = self.find(member)?;
+        self.remove_in(leaf, Border { rank: 0, at }, Border { rank: 1, at: end });
+        Some(score)
+    }
+
+    /// Removes the items with the ranks from `start` to below `end`, which is at most the length.
+    pub fn remove_range(&mut self, start: usize, end: usize) {
+        let mut left = end.saturating_sub(start);
+        while left > 0 {
+            let Position { leaf, border, .. } = self.tree.select(start);
+            let items = self.tree.items(leaf);
+            let to = items.border(items.len().min(border.rank + left));
+            left -= to.rank - border.rank;
+            self.remove_in(leaf, border, to);
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.tree.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        self.find(member).map(|(_, place)| place.item.score)
+    }
+
+    /// How many items are before that of `member`, and its score.
+    pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
+        let (leaf, place) = self.find(member)?;
+        Some((self.tree.rank_of(leaf) + self.tree.items(leaf).rank_of(place.at), place.item.score))
+    }
+
+    /// How many items there are, at the beginning, for which `is_before` holds.
+    pub fn partition(&self, is_before: impl FnMut(Item<'_>) -> bool) -> usize {
+        self.tree.partition(is_before).rank
+    }
+
+    pub fn range(&self, start: usize, end: usize) -> Range<'_> {
+        self.tree.range(start, end)
+    }
+
+    /// Visits the items of the next few hashes; gives the cursor to go on with, 0 at the end. As for a set,
+    /// a member that stays is visited once, whatever is added and removed meanwhile.
+    pub fn scan<'a>(&'a self, cursor: u64, mut visit: impl FnMut(Item<'a>)) -> u64 {
+        let mut slots = SmallVec::<[Slot; 16]>::new();
+        let cursor = self.index.scan(cursor, |slot| {
+            // Equal slots stand for all the members that they could stand for, which are visited together.
+            if !slots.contains(slot) {
+                slots.push(*slot);
+            }
+        });
+        for slot in slots {
+            let items = self.tree.items(slot.leaf()).places().map(|place| place.item);
+            items.filter(|item| half_hash(item.member) == slot.hash).for_each(&mut visit);
+        }
+        cursor
+    }
+
+    /// Approximate bytes on the heap. O(leaves).
+    pub fn heap_bytes(&self) -> usize {
+        self.tree.heap_bytes() + self.index.heap_bytes()
+    }
+
+    /// Approximate number of allocations that dropping this frees. O(1).
+    pub fn weight(&self) -> usize {
+        self.tree.weight() + self.index.weight()
+    }
+
+    /// The leaf of `member` and its place there.
+    #[inline]
+    fn find(&self, member: &[u8]) -> Option<(u32, Place<'_>)> {
+        let hash = half_hash(member);
+        let mut found = None;
+        self.index.find_by(whole(hash), |slot| {
+            if slot.hash == hash {
+                found = self.tree.items(slot.leaf()).find(member).map(|place| (slot.leaf(), place));
+            }
+            found.is_some()
+        });
+        found
+    }
+
+    fn remove_in(&mut self, leaf: u32, from: Border, to: Border) {
+        for place in self.tree.items(leaf).after(from.at).take(to.rank - from.rank) {
+            let slot = Slot::new(place.item.member, leaf);
+            self.index.remove_by(slot.hash(), |other| *other == slot);
+        }
+        self.tree.remove(leaf, from, to);
+        self.settle(leaf, false);
+    }
+
+    fn settle(&mut self, leaf: u32, grew_at_end: bool) {
+        let index = &mut self.index;
+        self.tree.settle(leaf, grew_at_end, &mut |member, from, to| {
+            let (old, new) = (Slot::new(member, from), Slot::new(member, to));
+            index.change_by(old.hash(), |slot| *slot == old, |slot| *slot = new);
+        });
+    }
+}
+
+/// Where the item at `at` ends.
+fn place_end(tree: &Tree, leaf: u32, at: usize) -> usize {
+    tree.items(leaf).after(at).next().expect("an item").end
+}
+
+#[cfg(all(test, not(kiba_loom)))]
+impl Sorted {
+    /// Panics unless everything that the set relies on holds.
+    pub(super) fn check(&self) {
+        self.tree.check();
+        assert_eq!(self.index.len(), self.len());
+        for item in self.range(0, self.len()) {
+            let (_, place) = self.find(item.member).expect("in the index");
+            assert_eq!(place.item.score.to_bits(), item.score.to_bits());
+        }
+    }
+}
