@@ -68,6 +68,7 @@ async fn run<E: Engine>(server: &Arc<Server>, engine: Arc<E>, runtimes: &Runtime
     for address in listeners.addresses() {
         tracing::info!(%address, engine = engine.name(), "Kiba {} is ready to accept connections", env!("CARGO_PKG_VERSION"));
     }
+    let _elastic = runtimes.elastic(server);
     let acceptors = listeners.accept(server, &engine, &runtimes.spawner());
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),

@@ -1,6 +1,7 @@
 //! The network: listeners, connections and their buffers. It has never heard of lists and sets.
 
 mod connection;
+mod elastic;
 mod listener;
 mod pool;
 mod runtime;

@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::elastic::Elastic;
 use crate::config::IoModel;
+use crate::server::Server;
 use crate::sync::Arc;
 
 /// Either one runtime whose threads steal work from each other, or one runtime a thread, each with its own connections.
 pub struct Runtimes {
     main: Runtime,
     own: Vec<Own>,
+    threads: usize,
 }
 
 struct Own {
@@ -40,7 +43,7 @@ impl Runtimes {
         let threads = if threads > 0 { threads } else { std::thread::available_parallelism().map_or(1, usize::from) };
         if model == IoModel::WorkStealing {
             let main = Builder::new_multi_thread().worker_threads(threads).thread_name("kiba").enable_all().build()?;
-            return Ok(Self { main, own: Vec::new() });
+            return Ok(Self { main, own: Vec::new(), threads });
         }
         let mut own = Vec::new();
         for i in 1..threads {
@@ -52,12 +55,18 @@ impl Runtimes {
         }
         let main = Builder::new_current_thread().enable_all().build()?;
         own.push(Own { handle: main.handle().clone(), connections: Arc::default() });
-        Ok(Self { main, own })
+        Ok(Self { main, own, threads })
     }
 
     /// Runs the server's main task on the main thread.
     pub fn block_on<F: Future>(&self, main: F) -> F::Output {
         self.main.block_on(main)
+    }
+
+    /// Lets threads rest where that answers more. Only threads that share their work can; for as long as the result lives.
+    pub fn elastic(&self, server: &Arc<Server>) -> Option<Elastic> {
+        let can_rest = self.own.is_empty() && self.threads > 1 && server.config.rest_threads();
+        can_rest.then(|| Elastic::start(self.main.handle().clone(), self.threads, server))
     }
 
     /// Where connections are spawned.

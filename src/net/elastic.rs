@@ -1,0 +1,304 @@
+//! How many of the threads that serve connections should be at work.
+//!
+//! On cores that are shared with others (the clients themselves, on a small machine), threads that answer one small
+//! request at a time spend much of it on waking each other: fewer of them answer more. Whether that is so cannot be
+//! known from one figure, so it is tried: now and then one thread rests for some hundredths of a second, and what was
+//! answered meanwhile is compared with what was answered before and after. A thread rests for longer only when that is
+//! clearly more, and works again as soon as that is no less.
+
+use std::sync::{Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use crate::server::Server;
+use crate::sync::Arc;
+
+/// How often the rate is looked at while the server is busy, and while it is not.
+const TICK: Duration = Duration::from_millis(20);
+const TICK_IDLE: Duration = Duration::from_millis(200);
+
+/// Requests a second below which nothing is tried: nobody would notice.
+const BUSY: f64 = 5_000.0;
+
+/// The controller. Dropped, it lets all threads work.
+pub struct Elastic {
+    wanted: Arc<Wanted>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How many threads are to rest; `None` when the server stops.
+#[derive(Debug)]
+struct Wanted {
+    resting: Mutex<Option<usize>>,
+    changed: Condvar,
+}
+
+impl Wanted {
+    fn set(&self, resting: Option<usize>) {
+        *self.resting.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = resting;
+        self.changed.notify_all();
+    }
+
+    /// Keeps the calling thread for as long as at least `number` threads are to rest.
+    fn rest(&self, number: usize) {
+        let resting = self.resting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let is_to_rest = |resting: &mut Option<usize>| resting.is_some_and(|resting| resting >= number);
+        drop(self.changed.wait_while(resting, is_to_rest));
+    }
+
+    /// Waits for the next tick; false when the server stops.
+    fn sleep(&self, tick: Duration) -> bool {
+        let resting = self.resting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let waited = self.changed.wait_timeout_while(resting, tick, |resting| resting.is_some());
+        waited.is_ok_and(|(resting, _)| resting.is_some())
+    }
+}
+
+impl Elastic {
+    /// Starts the controller of a runtime with `threads` threads.
+    pub fn start(handle: Handle, threads: usize, server: &Arc<Server>) -> Self {
+        let wanted = Arc::new(Wanted { resting: Mutex::new(Some(0)), changed: Condvar::new() });
+        let (control, server) = (Arc::clone(&wanted), Arc::downgrade(server));
+        let thread = std::thread::Builder::new().name("kiba-elastic".into()).spawn(move || {
+            let mut governor = Governor::new(threads - 1);
+            let (mut before, mut at, mut tick) = (0, Instant::now(), TICK_IDLE);
+            while control.sleep(tick)
+                && let Some(server) = server.upgrade()
+            {
+                let (now, elapsed) = (server.stats.commands(), at.elapsed());
+                let rate = now.saturating_sub(before) as f64 / elapsed.as_secs_f64();
+                (before, at) = (now, Instant::now());
+                tick = if rate < BUSY { TICK_IDLE } else { TICK };
+                let old = governor.resting();
+                let new = governor.tick(rate);
+                if new == old {
+                    continue;
+                }
+                control.set(Some(new));
+                for number in old + 1..=new {
+                    let control = Arc::clone(&control);
+                    // It blocks the thread that happens to run it: that is what it is for.
+                    handle.spawn(async move { control.rest(number) });
+                }
+            }
+        });
+        // Without the controller all threads work, always.
+        Self { wanted, thread: thread.ok() }
+    }
+}
+
+impl Drop for Elastic {
+    fn drop(&mut self) {
+        self.wanted.set(None);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Ticks of each stage of a trial: the first of each is not counted.
+const STAGE: usize = 3;
+/// More must be answered by this share for a thread to rest, so that noise alone seldom decides.
+const GAIN: f64 = 0.03;
+/// Trials that agree before a thread rests: this much gain beyond [`GAIN`], of which one trial gives at most `CLIP`.
+const CONVINCED: f64 = 0.06;
+const CLIP: f64 = 0.05;
+/// Ticks between trials: few at first, then ever more while they change nothing: 0.1 to 10 s.
+const PAUSE: u32 = 5;
+const PAUSE_MAX: u32 = 500;
+
+/// Decides from the rates of the ticks how many threads rest.
+#[derive(Debug)]
+struct Governor {
+    most: usize,
+    level: usize,
+    trial: Option<Trial>,
+    /// The rates of the last ticks at the present level.
+    steady: Vec<f64>,
+    /// How convincing the trials at this level were so far.
+    score: f64,
+    wait: u32,
+    pause: u32,
+    /// Whether the next trial is one with more threads at work.
+    tries_more: bool,
+}
+
+/// What is tried: before, during and after.
+#[derive(Debug)]
+struct Trial {
+    level: usize,
+    before: f64,
+    during: Vec<f64>,
+    after: Vec<f64>,
+}
+
+impl Governor {
+    /// * `most`: threads that may rest.
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            level: 0,
+            trial: None,
+            steady: Vec::new(),
+            score: 0.0,
+            wait: PAUSE,
+            pause: PAUSE,
+            tries_more: false,
+        }
+    }
+
+    /// How many threads rest now, trials included.
+    fn resting(&self) -> usize {
+        self.trial.as_ref().filter(|trial| trial.during.len() < STAGE).map_or(self.level, |trial| trial.level)
+    }
+
+    /// Takes the rate since the last tick; gives how many threads are to rest until the next.
+    fn tick(&mut self, rate: f64) -> usize {
+        match &mut self.trial {
+            // The load has ended or begun: nothing can be learned from it.
+            _ if rate < BUSY => self.give_up(),
+            None => self.wait_for_trial(rate),
+            Some(trial) if trial.during.len() < STAGE => trial.during.push(rate),
+            Some(trial) => {
+                trial.after.push(rate);
+                if trial.after.len() == STAGE {
+                    self.judge();
+                }
+            }
+        }
+        self.resting()
+    }
+
+    fn give_up(&mut self) {
+        self.trial = None;
+        self.steady.clear();
+        self.wait = self.wait.min(PAUSE);
+    }
+
+    fn wait_for_trial(&mut self, rate: f64) {
+        let last = self.steady.last().copied().unwrap_or(rate);
+        if rate > 2.0 * last || last > 2.0 * rate {
+            // Another load: what was learned is worth nothing.
+            *self = Self::new(self.most);
+        }
+        self.steady.push(rate);
+        self.wait = self.wait.saturating_sub(1);
+        if self.wait > 0 || self.steady.len() < STAGE {
+            return;
+        }
+        let level =
+            if self.level == self.most || self.tries_more && self.level > 0 { self.level - 1 } else { self.level + 1 };
+        self.trial = Some(Trial {
+            level,
+            before: mean(&self.steady[self.steady.len() - STAGE..]),
+            during: Vec::new(),
+            after: Vec::new(),
+        });
+        self.steady.clear();
+    }
+
+    fn judge(&mut self) {
+        let Some(Trial { level, before, during, after }) = self.trial.take() else { return };
+        let after = mean(&after);
+        self.tries_more = !self.tries_more;
+        if before > 1.5 * after || after > 1.5 * before {
+            self.wait = PAUSE;
+            return;
+        }
+        let gain = mean(&during) / ((before + after) / 2.0) - 1.0;
+        let is_change = if level > self.level {
+            self.score = (self.score + (gain - GAIN).clamp(-CLIP, CLIP)).max(0.0);
+            self.score >= CONVINCED
+        } else {
+            // More threads at work are better for whoever comes next, so they need not answer more.
+            gain > -GAIN
+        };
+        if is_change {
+            (self.level, self.score, self.pause) = (level, 0.0, PAUSE);
+        } else if self.score == 0.0 {
+            self.pause = (2 * self.pause).min(PAUSE_MAX);
+        }
+        self.wait = self.pause;
+    }
+}
+
+fn mean(rates: &[f64]) -> f64 {
+    let rates = &rates[1..];
+    rates.iter().sum::<f64>() / rates.len() as f64
+}
+
+#[cfg(all(test, not(kiba_loom)))]
+mod tests {
+    use super::*;
+
+    /// Runs a governor on a load whose rate depends on how many threads rest, with noise of `noise` around it.
+    fn settle(governor: &mut Governor, ticks: usize, noise: f64, rate: impl Fn(usize) -> f64) -> f64 {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut resting = governor.resting();
+        let mut sum = 0;
+        for _ in 0..ticks {
+            sum += resting;
+            resting = governor.tick(rate(resting) * (1.0 + noise * (random.f64() - 0.5)));
+        }
+        sum as f64 / ticks as f64
+    }
+
+    #[test]
+    fn a_thread_rests_when_the_others_answer_more_without_it() {
+        let mut governor = Governor::new(1);
+        settle(&mut governor, 60, 0.02, |resting| [85_000.0, 97_000.0][resting]);
+        assert_eq!(governor.level, 1);
+        // And stays at rest, but for the trials.
+        assert!(settle(&mut governor, 2_000, 0.02, |resting| [85_000.0, 97_000.0][resting]) > 0.95);
+    }
+
+    #[test]
+    fn threads_that_are_needed_work() {
+        let mut governor = Governor::new(1);
+        assert!(settle(&mut governor, 5_000, 0.1, |resting| [2_100_000.0, 1_800_000.0][resting]) < 0.02);
+    }
+
+    #[test]
+    fn a_load_that_depends_on_nothing_is_served_by_all() {
+        let mut governor = Governor::new(3);
+        assert!(settle(&mut governor, 5_000, 0.04, |_| 50_000.0) < 0.1);
+    }
+
+    #[test]
+    fn another_load_wakes_all() {
+        let mut governor = Governor::new(1);
+        settle(&mut governor, 100, 0.0, |resting| [85_000.0, 97_000.0][resting]);
+        assert_eq!(governor.level, 1);
+        governor.trial = None;
+        governor.tick(97_000.0);
+        governor.tick(1_800_000.0);
+        assert_eq!(governor.resting(), 0);
+    }
+
+    #[test]
+    fn several_rest_one_by_one() {
+        let mut governor = Governor::new(7);
+        settle(&mut governor, 2_000, 0.01, |resting| 100_000.0 * 1.2_f64.powi(resting.min(3) as i32));
+        assert_eq!(governor.level, 3);
+    }
+
+    #[test]
+    fn nothing_is_tried_while_nobody_would_notice() {
+        let mut governor = Governor::new(1);
+        assert!((0..1_000).all(|_| governor.tick(4_000.0) == 0));
+    }
+
+    #[test]
+    fn a_resting_thread_works_again_when_the_server_stops() {
+        let wanted = Arc::new(Wanted { resting: Mutex::new(Some(1)), changed: Condvar::new() });
+        let thread = std::thread::spawn({
+            let wanted = Arc::clone(&wanted);
+            move || wanted.rest(1)
+        });
+        wanted.set(None);
+        thread.join().expect("joins");
+        assert!(!wanted.sleep(Duration::from_secs(100)));
+    }
+}
