@@ -41,7 +41,7 @@ impl<'a> Call<'a> {
     }
 
     /// The arguments from number `i` on.
-    pub fn args(&self, i: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + use<'a> {
+    pub fn args(&self, i: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
         let input = self.input;
         self.spans.get(i..).unwrap_or_default().iter().map(move |span| span.of(input))
     }
@@ -49,6 +49,18 @@ impl<'a> Call<'a> {
     /// The argument as a strict decimal integer.
     pub fn integer(&self, i: usize) -> Result<i64, Error> {
         number::parse_i64(self.arg(i)).ok_or(Error::NotAnInteger)
+    }
+
+    /// The argument as an integer that can be negated: where the sign says something else than the amount.
+    pub fn signed(&self, i: usize) -> Result<i64, Error> {
+        let range = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
+        self.integer(i).and_then(|value| if value == i64::MIN { Err(Error::Other(range)) } else { Ok(value) })
+    }
+
+    /// The argument as a number of things; every mistake in it is worded as `text`.
+    pub fn count(&self, i: usize, least: usize, text: &'static str) -> Result<usize, Error> {
+        let count = number::parse_i64(self.arg(i)).and_then(|count| usize::try_from(count).ok());
+        count.filter(|&count| count >= least).ok_or(Error::Other(text))
     }
 
     /// Whether the argument is this word, in any case.

@@ -323,10 +323,10 @@ fn write_key_specs(command: &Command, reply: &mut Reply) {
         }
         reply.bulk(b"flags");
         write_words(flags_of_use(used), reply);
-        // Keys that are used alike are one range; otherwise each is one of its own.
+        // Keys that are used alike are one range; otherwise each is one of its own, and the last use is that of the rest.
         let at = i64::from(first) + i as i64 * i64::from(step);
         let (last, step) = match (uses.len(), last) {
-            (1, last) if last < 0 => (i64::from(last), i64::from(step)),
+            (count, last) if last < 0 && i + 1 == count => (i64::from(last), i64::from(step)),
             (1, last) => (i64::from(last) - at, i64::from(step)),
             _ => (0, 1),
         };

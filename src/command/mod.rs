@@ -374,7 +374,10 @@ pub enum Step {
 static FAMILIES: &[(&str, &[Spec])] = &[
     ("string", string::SPECS),
     ("list", list::SPECS),
+    ("list", list::MOVING_SPECS),
     ("set", set::SPECS),
+    ("set", set::ALGEBRA_SPECS),
+    ("set", set::RANDOM_SPECS),
     ("hash", hash::SPECS),
     ("hash", hash_expiry::SPECS),
     ("sorted-set", zset::SPECS),

@@ -1,7 +1,16 @@
-//! Sets: SADD SREM SISMEMBER SMEMBERS SCARD SSCAN.
+//! Sets: SADD SREM SISMEMBER SMISMEMBER SMEMBERS SCARD SMOVE SSCAN; in `algebra` SINTER SUNION SDIFF and their relatives, in
+//! `random` SPOP and SRANDMEMBER.
+
+mod algebra;
+mod random;
+
+pub(super) use algebra::SPECS as ALGEBRA_SPECS;
+pub(super) use random::SPECS as RANDOM_SPECS;
+
+use smallvec::smallvec;
 
 use super::typed::{edit, view};
-use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec, scan};
+use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Run, Slots, Spec, scan};
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::store::set::{self, Edit, View};
@@ -39,6 +48,16 @@ pub(super) const SPECS: &[Spec] = &[
         summary: "Determines whether a member belongs to a set.",
     },
     Spec {
+        name: "smismember",
+        arity: Arity::at_least(3),
+        keys: Keys::ONE,
+        run: Run::Read(smismember),
+        flags: Flags::FAST,
+        since: "6.2.0",
+        complexity: "O(N) where N is the number of elements being checked for membership",
+        summary: "Determines whether multiple members belong to a set.",
+    },
+    Spec {
         name: "smembers",
         arity: Arity::exactly(2),
         keys: Keys::ONE,
@@ -59,6 +78,16 @@ pub(super) const SPECS: &[Spec] = &[
         summary: "Returns the number of members in a set.",
     },
     Spec {
+        name: "smove",
+        arity: Arity::exactly(4),
+        keys: Keys::TWO,
+        run: Run::WriteMany(smove),
+        flags: Flags::FAST,
+        since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Moves a member from one set to another.",
+    },
+    Spec {
         name: "sscan",
         arity: Arity::at_least(3),
         keys: Keys::ONE,
@@ -77,6 +106,7 @@ fn sadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
         slot.insert(set::create_for(slot.key(), call.clock(), call.arg(2), call.len() - 2, &limits));
     }
     let mut set = edit(slot, &limits, Edit::of)?.expect("just made");
+    set.expect(call.len() - 2);
     let added = call.args(2).filter(|member| set.add(member)).count();
     reply.count(if call.is_original() { set.len() } else { added });
     Ok(if added > 0 { Effect::Changed(Event("sadd")) } else { Effect::None })
@@ -103,6 +133,16 @@ fn sismember(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Resul
     Ok(())
 }
 
+/// SMISMEMBER key member ... -> an array of 1 and 0.
+fn smismember(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    let set = view(entry, View::of)?;
+    reply.array(call.len() - 2);
+    for member in call.args(2) {
+        reply.integer(i64::from(set.is_some_and(|set| set.contains(member))));
+    }
+    Ok(())
+}
+
 /// SMEMBERS key -> a set of all members.
 fn smembers(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     let Some(set) = view(entry, View::of)? else {
@@ -120,6 +160,46 @@ fn smembers(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<()
 fn scard(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     reply.count(view(entry, View::of)?.map_or(0, View::len));
     Ok(())
+}
+
+/// SMOVE source destination member -> 1, or 0 when the source does not have it.
+fn smove(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    let member = call.arg(3);
+    let mut entries = slots.entries();
+    let (source, destination) = (entries.next().flatten(), entries.next().flatten());
+    let is_member = match view(source, View::of)? {
+        Some(source) => {
+            // Only where there is a source the destination's type matters.
+            view(destination, View::of)?;
+            source.contains(member)
+        }
+        None => false,
+    };
+    drop(entries);
+    reply.integer(i64::from(is_member));
+    if !is_member || slots.key(0) == slots.key(1) {
+        return Ok(Effects::new());
+    }
+    let limits = call.limits();
+    slots.with(0, |slot| {
+        if let Ok(Some(mut set)) = edit(slot, &limits, Edit::of)
+            && set.remove(member)
+            && set.is_empty()
+        {
+            slot.remove();
+        }
+    });
+    let is_new = slots.with(1, |slot| {
+        if !slot.exists() {
+            slot.insert(set::create_for(slot.key(), call.clock(), member, 1, &limits));
+        }
+        edit(slot, &limits, Edit::of).map(|set| set.is_some_and(|mut set| set.add(member)))
+    })?;
+    let mut effects: Effects = smallvec![(0, Effect::Changed(Event("srem")))];
+    if is_new {
+        effects.push((1, Effect::Changed(Event("sadd"))));
+    }
+    Ok(effects)
 }
 
 /// `SSCAN key cursor [MATCH pattern] [COUNT count]` -> the next cursor and an array of members.

@@ -240,10 +240,10 @@ impl Writer<'_> {
             "pattern" => "pattern",
             "increment" if command.ends_with("float") => "double",
             "timeout" if command.starts_with('b') => "double",
-            "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db" | "end" | "frequency"
-            | "increment" | "index" | "index1" | "index2" | "len" | "limit" | "maxage" | "milliseconds"
-            | "num-matches" | "numkeys" | "offset" | "protover" | "rank" | "seconds" | "start" | "stop" | "timeout"
-            | "ttl" => "integer",
+            "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db" | "end" | "exactly"
+            | "frequency" | "increment" | "index" | "index1" | "index2" | "len" | "limit" | "maxage"
+            | "milliseconds" | "num-matches" | "numkeys" | "offset" | "protover" | "rank" | "seconds" | "start"
+            | "stop" | "timeout" | "ttl" => "integer",
             _ if name.starts_with("unix-time") => "unix-time",
             _ => "string",
         }
@@ -284,6 +284,7 @@ static ROWS: &[(&str, &str)] = &[
     ("linsert", "key <BEFORE | AFTER> pivot element"),
     ("llen", "key"),
     ("lmove", "source destination <LEFT | RIGHT> <LEFT | RIGHT>"),
+    ("lmovem", "source destination <LEFT | RIGHT> <LEFT | RIGHT> [<COUNT count | EXACTLY exactly> <OBO | BULK>]"),
     ("lmpop", "numkeys key [key ...] <LEFT | RIGHT> [COUNT count]"),
     ("lpop", "key [count]"),
     ("lpos", "key element [RANK rank] [COUNT num-matches] [MAXLEN len]"),
@@ -300,6 +301,7 @@ static ROWS: &[(&str, &str)] = &[
     ("sadd", "key member [member ...]"),
     ("scard", "key"),
     ("sdiff", "key [key ...]"),
+    ("sdiffcard", "numkeys key [key ...] [LIMIT limit]"),
     ("sdiffstore", "destination key [key ...]"),
     ("sinter", "key [key ...]"),
     ("sintercard", "numkeys key [key ...] [LIMIT limit]"),
@@ -313,6 +315,7 @@ static ROWS: &[(&str, &str)] = &[
     ("srem", "key member [member ...]"),
     ("sscan", "key cursor [MATCH pattern] [COUNT count]"),
     ("sunion", "key [key ...]"),
+    ("sunioncard", "numkeys key [key ...] [APPROX] [LIMIT limit]"),
     ("sunionstore", "destination key [key ...]"),
     ("hdel", "key field [field ...]"),
     ("hexists", "key field"),

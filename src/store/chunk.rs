@@ -96,7 +96,9 @@ impl Chunk {
         let Some(at) = self.frame(index).map(|frame| frame.at) else {
             return self.push(End::Back, value, limit);
         };
-        Buffer::splice(&mut self.bytes, at, 0, &[&frame_of(value)]);
+        let frame = frame_of(value);
+        self.reserve(frame.len());
+        Buffer::splice(&mut self.bytes, at, 0, &[&frame]);
         self.count += 1;
     }
 
@@ -104,7 +106,9 @@ impl Chunk {
     pub fn replace(&mut self, index: usize, value: &[u8]) {
         let frame = self.frame(index).expect("in range");
         let (at, size) = (frame.at, frame.size());
-        Buffer::splice(&mut self.bytes, at, size, &[&frame_of(value)]);
+        let frame = frame_of(value);
+        self.reserve(frame.len().saturating_sub(size));
+        Buffer::splice(&mut self.bytes, at, size, &[&frame]);
     }
 
     /// Removes `count` elements from `index` on; all of them exist.
@@ -146,6 +150,7 @@ impl Chunk {
 
     /// Adds the elements of `other` behind the own ones.
     pub fn append(&mut self, other: &Self) {
+        self.reserve(other.used());
         self.bytes.extend_from_slice(other.body());
         self.count += other.count;
     }
@@ -230,6 +235,14 @@ impl Chunk {
         self.start = room as u32;
     }
 
+    /// Makes room for `size` more bytes and, if there was none, some to spare: an eighth, since doubling would leave
+    /// half of every chunk empty that is edited in the middle.
+    fn reserve(&mut self, size: usize) {
+        if self.bytes.capacity() - self.bytes.len() < size {
+            self.bytes.reserve_exact(size + self.used() / 8);
+        }
+    }
+
     fn shrink(&mut self) {
         self.bytes = self.body().to_vec();
         self.start = 0;
@@ -263,17 +276,21 @@ pub struct Kept {
 
 /// Copies `frames` without up to `max` elements equal to `value`, counted from `end`.
 pub fn without_equal(frames: Frames<'_>, value: &[u8], max: usize, end: End) -> Kept {
-    let matches = frames.clone().filter(|frame| frame.data == value).count();
+    let (mut matches, mut total) = (0, 0);
+    for frame in frames.clone() {
+        matches += usize::from(frame.data == value);
+        total += frame.size();
+    }
     let removed = matches.min(max);
-    let mut bytes = Vec::new();
     if removed == 0 {
-        return Kept { bytes, removed };
+        return Kept { bytes: Vec::new(), removed };
     }
     // Counted in list order, the first `spared` matches stay when removal starts at the back.
     let spared = match end {
         End::Front => 0,
         End::Back => matches - removed,
     };
+    let mut bytes = Vec::with_capacity(total - removed * framed(value.len()));
     let mut seen = 0;
     for frame in frames {
         if frame.data == value {

@@ -236,7 +236,12 @@ impl Deque {
     }
 
     /// Joins chunk `at` with its successor when both together fill less than half a chunk.
+    ///
+    /// The last two stay apart: Redis, which joins nothing here, would have two nodes at least, and shows it.
     fn merge(&mut self, at: usize, limit: ChunkLimit) {
+        if self.chunks.len() <= 2 {
+            return;
+        }
         let (Some(left), Some(right)) = (self.chunks.get(at), self.chunks.get(at + 1)) else { return };
         if limit.half().allows(left.used() + right.used(), left.len() + right.len()) {
             let right = self.chunks.remove(at + 1).expect("checked");
@@ -244,14 +249,16 @@ impl Deque {
         }
     }
 
-    /// Drops empty chunks and merges sparse neighbours, in one pass.
+    /// Drops empty chunks and merges sparse neighbours, in one pass; the last two stay apart, as in [`Deque::merge`].
     fn compact(&mut self, limit: ChunkLimit) {
-        let mut chunks: VecDeque<Chunk> = VecDeque::with_capacity(self.chunks.len());
+        self.chunks.retain(|chunk| !chunk.is_empty());
+        let mut left = self.chunks.len();
+        let mut chunks: VecDeque<Chunk> = VecDeque::with_capacity(left);
         for chunk in std::mem::take(&mut self.chunks) {
             match chunks.back_mut() {
-                _ if chunk.is_empty() => {}
-                Some(last) if limit.half().allows(last.used() + chunk.used(), last.len() + chunk.len()) => {
+                Some(last) if left > 2 && limit.half().allows(last.used() + chunk.used(), last.len() + chunk.len()) => {
                     last.append(&chunk);
+                    left -= 1;
                 }
                 _ => chunks.push_back(chunk),
             }

@@ -65,6 +65,11 @@ impl<'a> Ints<'a> {
         Iter(self.body.chunks_exact(self.width))
     }
 
+    /// Whether both are the same bytes, not only equal ones.
+    pub(super) fn is(self, other: Self) -> bool {
+        std::ptr::eq(self.body, other.body)
+    }
+
     /// Where `value` is, or where it would have to be inserted.
     fn search(self, value: i64) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.len());

@@ -72,8 +72,13 @@ impl ChunkLimit {
     }
 
     /// The limit below which shrinking goes back to the smaller form, so that a border is not crossed to and fro.
+    ///
+    /// As in Redis, what is limited by a number of elements is halved in that alone.
     pub fn half(self) -> Self {
-        Self { bytes: self.bytes / 2, count: if self.count == usize::MAX { self.count } else { self.count / 2 } }
+        match self.count {
+            usize::MAX => Self { bytes: self.bytes / 2, ..self },
+            count => Self { count: count / 2, ..self },
+        }
     }
 }
 
@@ -94,5 +99,10 @@ mod tests {
         assert_eq!(chunk(i32::MIN), (65536, usize::MAX));
         assert_eq!(chunk(0), (8192, 1));
         assert_eq!(chunk(7), (8192, 7));
+        let half = |size| {
+            let limit = Limits { list_max_listpack_size: size, ..Limits::default() }.list_chunk().half();
+            (limit.bytes, limit.count)
+        };
+        assert_eq!((half(-2), half(7), half(1)), ((4096, usize::MAX), (8192, 3), (8192, 0)));
     }
 }

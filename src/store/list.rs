@@ -3,6 +3,8 @@
 //! The border is `list-max-listpack-size`. As in Redis 7.2 and later, a large list that shrinks to a single
 //! chunk of half that size goes back into its entry.
 
+use smallvec::SmallVec;
+
 use super::chunk::without_equal;
 use super::deque::{self, Deque};
 use super::limits::{ChunkLimit, INLINE_BYTES_MAX, Limits};
@@ -10,6 +12,9 @@ use super::pack::{self, Buffer, Pack, framed};
 use super::{Content, Entry, Kind, Object, Raw};
 
 pub use super::chunk::End;
+
+/// Bytes that a listpack of Redis has besides its entries: a header of 6 and an end mark.
+const LISTPACK_FRAME: usize = 7;
 
 /// Makes an empty list.
 pub fn create(key: &[u8], clock: u32) -> Entry {
@@ -93,20 +98,47 @@ impl<'a> Edit<'a> {
         Some(Self { entry, limits })
     }
 
-    /// Adds `value` at `end`. Amortised O(1).
-    pub fn push(&mut self, end: End, value: &[u8]) {
-        let limit = self.limits.list_chunk();
+    /// Adds `values` at `end`, one after the other. Amortised O(1) each.
+    pub fn push_all<'v>(&mut self, end: End, values: impl ExactSizeIterator<Item = &'v [u8]> + Clone) {
         if let Some(pack) = self.pack() {
-            if fits(pack.bytes().len() + framed(value.len()), pack.len() + 1, limit) {
+            if self.admits(pack, values.clone()) {
                 let at = match end {
                     End::Front => pack.body_at(),
                     End::Back => pack.bytes().len(),
                 };
-                return pack::insert(self.entry, at, &[value]);
+                let mut values: SmallVec<[&[u8]; 4]> = values.collect();
+                if end == End::Front {
+                    values.reverse();
+                }
+                return pack::insert(self.entry, at, &values);
             }
             self.grow();
         }
-        self.deque().push(end, value, limit);
+        let limit = self.limits.list_chunk();
+        let deque = self.deque();
+        values.for_each(|value| deque.push(end, value, limit));
+    }
+
+    /// Adds `value` at `end`. Amortised O(1).
+    pub fn push(&mut self, end: End, value: &[u8]) {
+        self.push_all(end, std::iter::once(value));
+    }
+
+    /// Hands up to `count` elements to `take`, beginning at `end`, and removes them. Returns how many.
+    pub fn pop_many(&mut self, end: End, count: usize, take: impl FnMut(&[u8])) -> usize {
+        let (len, elements) = (self.len(), self.view().iter());
+        let count = count.min(len);
+        let start = match end {
+            End::Front => {
+                elements.take(count).for_each(take);
+                0
+            }
+            End::Back => {
+                elements.rev().take(count).for_each(take);
+                len - count
+            }
+        };
+        self.remove_range(start, count)
     }
 
     /// Hands the element at `end` to `take` and removes it. None when the list is empty.
@@ -129,16 +161,17 @@ impl<'a> Edit<'a> {
 
     /// Replaces the element at `index`; false when there is none.
     pub fn set(&mut self, index: usize, value: &[u8]) -> bool {
-        let limit = self.limits.list_chunk();
         if let Some(pack) = self.pack() {
             let Some(frame) = pack.frame(index) else { return false };
             let (at, size) = (frame.at, frame.size());
-            if fits(pack.bytes().len() - size + framed(value.len()), pack.len(), limit) {
+            // Counted as one more element, as Redis does.
+            if self.admits(pack, std::iter::once(value)) {
                 pack::replace(self.entry, at, size, value);
                 return true;
             }
             self.grow();
         }
+        let limit = self.limits.list_chunk();
         let found = self.deque().set(index, value, limit);
         self.shrink();
         found
@@ -146,14 +179,14 @@ impl<'a> Edit<'a> {
 
     /// Inserts `value` before the element at `index`; an index past the end appends.
     pub fn insert(&mut self, index: usize, value: &[u8]) {
-        let limit = self.limits.list_chunk();
         if let Some(pack) = self.pack() {
-            if fits(pack.bytes().len() + framed(value.len()), pack.len() + 1, limit) {
+            if self.admits(pack, std::iter::once(value)) {
                 let at = pack.frame(index).map_or(pack.bytes().len(), |frame| frame.at);
                 return pack::insert(self.entry, at, &[value]);
             }
             self.grow();
         }
+        let limit = self.limits.list_chunk();
         self.deque().insert(index, value, limit);
     }
 
@@ -173,7 +206,9 @@ impl<'a> Edit<'a> {
             return count;
         }
         let removed = self.deque().remove(start, count, limit);
-        self.shrink();
+        if removed > 0 {
+            self.shrink();
+        }
         removed
     }
 
@@ -190,7 +225,9 @@ impl<'a> Edit<'a> {
             return kept.removed;
         }
         let removed = self.deque().remove_equal(value, max, end, limit);
-        self.shrink();
+        if removed > 0 {
+            self.shrink();
+        }
         removed
     }
 
@@ -198,6 +235,7 @@ impl<'a> Edit<'a> {
     pub fn trim(&mut self, start: usize, count: usize) {
         self.remove_range(start.saturating_add(count), usize::MAX);
         self.remove_range(0, start);
+        self.shrink();
     }
 
     pub fn len(&self) -> usize {
@@ -232,10 +270,23 @@ impl<'a> Edit<'a> {
         self.entry.replace(Content::Boxed(object), deadline);
     }
 
+    /// Whether a small list stays small when `values` are added.
+    ///
+    /// Where Redis draws the line: it adds the bare values to the size of its listpack, whose entries are as long as
+    /// frames for most strings. Values of next to nothing would pass without end, so frames count twice at most.
+    fn admits<'v>(&self, pack: Pack<'_>, values: impl ExactSizeIterator<Item = &'v [u8]>) -> bool {
+        let limit = self.limits.list_chunk();
+        let count = pack.len() + values.len();
+        let (bare, framed) = values.fold((0, 0), |(bare, sum), value| (bare + value.len(), sum + framed(value.len())));
+        limit.allows(LISTPACK_FRAME + pack.body().len() + bare, count)
+            && pack.body().len() + framed <= INLINE_BYTES_MAX.min(2 * limit.bytes)
+    }
+
     /// Goes back to the small form when a single chunk of half the limit is left.
     fn shrink(&mut self) {
         let limit = self.limits.list_chunk().half();
-        let deque = self.deque();
+        let limit = ChunkLimit { bytes: limit.bytes - LISTPACK_FRAME, ..limit };
+        let Some(Object::List(deque)) = self.entry.object_mut() else { return };
         let inline = match deque.sole_chunk(limit) {
             Some(chunk) => {
                 let mut bytes = pack::header(chunk.len()).bytes().to_vec();
@@ -248,10 +299,6 @@ impl<'a> Edit<'a> {
         let deadline = self.entry.deadline();
         self.entry.replace(Content::Inline(Kind::ListPack, &inline), deadline);
     }
-}
-
-fn fits(bytes: usize, count: usize, limit: ChunkLimit) -> bool {
-    limit.allows(bytes, count) && bytes <= INLINE_BYTES_MAX
 }
 
 /// The elements of a list from either end.

@@ -4,11 +4,26 @@
 //! a `hashtable` above; a first member that is no integer makes a `listpack` of it while it fits into
 //! `set-max-listpack-entries` and `-value`. A set never goes back to a smaller form.
 
+pub mod algebra;
+mod form;
+
+use std::collections::HashSet;
+
 use super::intset::{self, Ints, canonical};
 use super::limits::{INLINE_BYTES_MAX, Limits};
 use super::members::{self, Members};
 use super::pack::{self, Pack, framed};
 use super::{Content, Entry, Kind, Object, Raw};
+
+pub use form::Form;
+
+/// A sample of more than one in so many members is drawn by looking at all of them; a smaller one by drawing until
+/// there are enough different ones.
+const SAMPLE_ALL: usize = 3;
+
+/// When more than so many members go for each one that stays, those that stay make a new set (Redis'
+/// `SPOP_MOVE_STRATEGY_MUL`).
+const REBUILD: usize = 5;
 
 /// Makes an empty set, as an intset; the first member decides what becomes of it.
 pub fn create(key: &[u8], clock: u32) -> Entry {
@@ -81,6 +96,59 @@ impl<'a> View<'a> {
             Self::Ints(ints) => ints.get(below(ints.len())).map(Member::from_int),
             Self::Packed(pack) => pack.get(below(pack.len())).map(Member::Bytes),
             Self::Table(table) => table.random(below).map(|entry| Member::Bytes(entry.key())),
+        }
+    }
+
+    /// Draws `count` times: the same member may come again. `visit` tells whether to go on.
+    pub fn draw(self, count: usize, mut below: impl FnMut(usize) -> usize, mut visit: impl FnMut(Member<'a>) -> bool) {
+        // A pack is walked once for all draws.
+        let frames: Vec<&[u8]> = match self {
+            Self::Packed(pack) if count > 1 => pack.iter().collect(),
+            _ => Vec::new(),
+        };
+        for _ in 0..count {
+            let member = match frames.len() {
+                0 => self.random(&mut below),
+                len => Some(Member::Bytes(frames[below(len)])),
+            };
+            if !member.is_some_and(&mut visit) {
+                return;
+            }
+        }
+    }
+
+    /// Visits `count` different members, or all when there are fewer; each selection has the same chance.
+    ///
+    /// Cost: O(`count`) for a large set, O(length) for a small one.
+    pub fn sample(self, count: usize, mut below: impl FnMut(usize) -> usize, mut visit: impl FnMut(Member<'a>)) {
+        match self {
+            Self::Table(table) if count < table.len() / SAMPLE_ALL => {
+                let mut seen = HashSet::with_capacity_and_hasher(count, members::member_hasher().clone());
+                while seen.len() < count {
+                    let Some(entry) = table.random(&mut below) else { return };
+                    if seen.insert(entry.address()) {
+                        visit(Member::Bytes(entry.key()));
+                    }
+                }
+            }
+            _ => {
+                let mut selection = Selection::new(count, self.len());
+                for member in self.iter() {
+                    if selection.takes(&mut below) {
+                        visit(member);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether both are the same set, not only equal.
+    fn is(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Ints(a), Self::Ints(b)) => a.is(b),
+            (Self::Packed(a), Self::Packed(b)) => std::ptr::eq(a.bytes(), b.bytes()),
+            (Self::Table(a), Self::Table(b)) => std::ptr::eq(a, b),
+            _ => false,
         }
     }
 
@@ -213,6 +281,52 @@ impl<'a> Edit<'a> {
         }
     }
 
+    /// Hands `count` random members to `take` and removes them; all when there are no more. Each selection has the same
+    /// chance.
+    ///
+    /// Cost: O(`count`) for a large set, O(length) for a small one. Should be left to [`Edit::split_off`] when nearly
+    /// all members go.
+    pub fn pop_sample(&mut self, count: usize, mut below: impl FnMut(usize) -> usize, mut take: impl FnMut(&[u8])) {
+        if let Some(table) = self.table() {
+            for _ in 0..count {
+                let Some(entry) = table.remove_random(&mut below) else { return };
+                take(entry.key());
+            }
+            return;
+        }
+        let mut selection = Selection::new(count, self.len());
+        let is_ints = matches!(self.view(), View::Ints(_));
+        let mut kept = if is_ints { intset::EMPTY.to_vec() } else { pack::EMPTY.to_vec() };
+        for member in self.view().iter() {
+            if selection.takes(&mut below) {
+                take(&member);
+            } else if let Some(int) = member.as_int().filter(|_| is_ints) {
+                intset::insert(&mut kept, int);
+            } else {
+                pack::append(&mut kept, &[&member]);
+            }
+        }
+        let old_len = pack::Buffer::bytes(self.entry).len();
+        pack::Buffer::splice(self.entry, 0, old_len, &[&kept]);
+    }
+
+    /// Whether removing `count` random members is better done by moving the others to a new set.
+    pub fn is_mostly(&self, count: usize) -> bool {
+        let left = self.len().saturating_sub(count);
+        matches!(self.view(), View::Table(_)) && left.saturating_mul(REBUILD) <= count
+    }
+
+    /// Moves `count` random members to a new set of the name `key`, in the form that it would come to if they were
+    /// added one by one. The deadline stays behind.
+    pub fn split_off(&mut self, key: &[u8], count: usize, mut below: impl FnMut(usize) -> usize) -> Entry {
+        let limits = self.limits;
+        let clock = self.entry.clock();
+        let mut moved = Vec::new();
+        self.pop_sample(count, &mut below, |member| moved.push(member.to_vec()));
+        let members: Vec<Member<'_>> = moved.iter().map(|member| Member::Bytes(member)).collect();
+        Form::Packed.after(&members, limits).fill(key, clock, &members)
+    }
+
     pub fn len(&self) -> usize {
         self.view().len()
     }
@@ -265,6 +379,29 @@ fn insert(table: &mut Members, member: &[u8]) -> bool {
     table.upsert(member, |_| {}, || Entry::new(member, Content::Inline(Kind::Bytes, b""), None, 0))
 }
 
+/// Chooses some elements of a sequence whose length is known, in one pass (Knuth's selection sampling).
+struct Selection {
+    /// Elements still to be chosen.
+    wanted: usize,
+    /// Elements still to come.
+    left: usize,
+}
+
+impl Selection {
+    fn new(count: usize, len: usize) -> Self {
+        Self { wanted: count.min(len), left: len }
+    }
+
+    /// Whether the next element is chosen.
+    fn takes(&mut self, below: impl FnOnce(usize) -> usize) -> bool {
+        // When all that are left are wanted, every number is below.
+        let is_chosen = self.wanted > 0 && below(self.left) < self.wanted;
+        self.wanted -= usize::from(is_chosen);
+        self.left -= 1;
+        is_chosen
+    }
+}
+
 /// A member's bytes; integers are printed into it.
 #[derive(Clone, Copy)]
 pub enum Member<'a> {
@@ -281,16 +418,38 @@ impl Member<'_> {
         text[..digits.len()].copy_from_slice(digits);
         Self::Text(text, digits.len() as u8)
     }
+
+    /// The integer that this is the canonical text of.
+    fn as_int(&self) -> Option<i64> {
+        canonical(self)
+    }
 }
 
 impl std::ops::Deref for Member<'_> {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes,
             Self::Text(text, len) => &text[..usize::from(*len)],
         }
+    }
+}
+
+/// Members are equal when their bytes are.
+impl PartialEq for Member<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Member<'_> {}
+
+impl std::hash::Hash for Member<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        // Without the length, as `hash_member` does it.
+        state.write(self);
     }
 }
 

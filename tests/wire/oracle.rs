@@ -7,6 +7,9 @@ use crate::support::{Peer, Value};
 
 const SCRIPT: &str = include_str!("oracle.txt");
 
+/// Commands whose replies are compared without their order. (Of SPOP and SRANDMEMBER those that return all members.)
+const UNORDERED: &[&str] = &["SMEMBERS", "KEYS", "SINTER", "SUNION", "SDIFF", "SPOP", "SRANDMEMBER"];
+
 /// The requests with their replies; in replies that have no order it is taken out.
 fn conversation(peer: Peer) -> Vec<(&'static str, Vec<u8>)> {
     let server = peer.start();
@@ -16,7 +19,7 @@ fn conversation(peer: Peer) -> Vec<(&'static str, Vec<u8>)> {
         client.send(encode(&words(line)));
         let mut reply = client.read_raw();
         let command = line.split(' ').next().expect("never empty").to_ascii_uppercase();
-        if matches!(command.as_str(), "SMEMBERS" | "KEYS")
+        if UNORDERED.contains(&command.as_str())
             && let Some((Value::Array(mut items), _)) = Value::parse(&reply)
         {
             items.sort();

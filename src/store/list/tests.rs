@@ -125,7 +125,9 @@ fn check(entry: &Entry, limits: &Limits, model: &VecDeque<Vec<u8>>) {
     match view {
         View::Packed(pack) => assert!(Pack::validate(pack.bytes()) && entry.size() < INLINE_BYTES_MAX),
         View::Large(deque) => {
-            assert!(deque.sole_chunk(limits.list_chunk().half()).is_none() && !deque.is_empty());
+            let half = limits.list_chunk().half();
+            let half = ChunkLimit { bytes: half.bytes - LISTPACK_FRAME, ..half };
+            assert!(deque.sole_chunk(half).is_none() && !deque.is_empty());
             assert!(deque.heap_bytes() >= model.iter().map(Vec::len).sum::<usize>());
         }
     }

@@ -1,0 +1,165 @@
+//! Elements from one list to another: LMOVE RPOPLPUSH LMOVEM.
+
+use std::ops::Range;
+
+use smallvec::{SmallVec, smallvec};
+
+use super::{end_at, popped, push_to, pushed, remove_if_empty};
+use crate::command::typed::{edit, view};
+use crate::command::{Arity, Call, Effect, Effects, Flags, Keys, Run, Slots, Spec};
+use crate::error::Error;
+use crate::reply::Reply;
+use crate::store::list::{Edit, End, View};
+
+pub(in crate::command) const SPECS: &[Spec] = &[
+    Spec {
+        name: "lmove",
+        arity: Arity::exactly(5),
+        keys: Keys::TWO,
+        run: Run::WriteMany(lmove),
+        flags: Flags::DENYOOM,
+        since: "6.2.0",
+        complexity: "O(1)",
+        summary: "Returns an element after popping it from one list and pushing it to another. Deletes the list if the last element was moved.",
+    },
+    Spec {
+        name: "rpoplpush",
+        arity: Arity::exactly(3),
+        keys: Keys::TWO,
+        run: Run::WriteMany(rpoplpush),
+        flags: Flags::DENYOOM,
+        since: "1.2.0",
+        complexity: "O(1)",
+        summary: "Returns the last element of a list after removing and pushing it to another list. Deletes the list if the last element was popped.",
+    },
+    Spec {
+        name: "lmovem",
+        arity: Arity::at_least(5),
+        keys: Keys::TWO,
+        run: Run::WriteMany(lmovem),
+        flags: Flags::DENYOOM,
+        since: "8.10.0",
+        complexity: "O(N) where N is the number of elements moved.",
+        summary: "Moves up to (or exactly) a number of elements from one list to another and returns them. Deletes the source list if it becomes empty.",
+    },
+];
+
+/// LMOVE source destination LEFT | RIGHT LEFT | RIGHT -> the moved element; nil when the source is missing.
+fn lmove(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    move_one(slots, end_at(call, 3)?, end_at(call, 4)?, call, reply)
+}
+
+/// RPOPLPUSH source destination -> as LMOVE source destination RIGHT LEFT.
+fn rpoplpush(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    move_one(slots, End::Back, End::Front, call, reply)
+}
+
+/// `LMOVEM source destination LEFT | RIGHT LEFT | RIGHT [COUNT n | EXACTLY n OBO | BULK]` -> the moved elements in the order
+/// that they have in the destination; nil when nothing was moved.
+///
+/// OBO: as if they were popped and pushed one by one. BULK: their order stays.
+fn lmovem(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    let (from, to) = (end_at(call, 3)?, end_at(call, 4)?);
+    let mut order = Order::Reversed;
+    let (mut most, mut least) = (1, 1);
+    if call.len() > 5 {
+        let is_exact = call.is(5, "exactly");
+        if call.len() != 8 || !is_exact && !call.is(5, "count") {
+            return Err(Error::Syntax);
+        }
+        most = call.count(6, 1, "ERR count should be greater than 0")?;
+        least = if is_exact { most } else { 1 };
+        order = match () {
+            () if call.is(7, "obo") => Order::Reversed,
+            () if call.is(7, "bulk") => Order::Kept,
+            () => return Err(Error::Syntax),
+        };
+    }
+    if check_move(slots)? < least {
+        reply.nil_array();
+        return Ok(Effects::new());
+    }
+    let mut moved = Moved::default();
+    let limits = call.limits();
+    let is_same = slots.key(0) == slots.key(1);
+    slots.with(0, |slot| {
+        if let Ok(Some(mut list)) = edit(slot, &limits, Edit::of) {
+            list.pop_many(from, most, |element| moved.add(element));
+        }
+        if !is_same {
+            remove_if_empty(slot);
+        }
+    });
+    // From left to right, as the destination will hold them.
+    let is_reversed = match order {
+        Order::Reversed => to == End::Front,
+        Order::Kept => from == End::Back,
+    };
+    if is_reversed {
+        moved.spans.reverse();
+    }
+    reply.array(moved.spans.len());
+    moved.iter().for_each(|element| reply.bulk(element));
+    slots.with(1, |slot| match to {
+        End::Front => push_to(slot, to, moved.iter().rev(), &limits, call),
+        End::Back => push_to(slot, to, moved.iter(), &limits, call),
+    })?;
+    Ok(smallvec![(1, Effect::Changed(pushed(to))), (0, Effect::Changed(popped(from)))])
+}
+
+fn move_one(slots: &mut Slots<'_>, from: End, to: End, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    if check_move(slots)? == 0 {
+        reply.nil();
+        return Ok(Effects::new());
+    }
+    let limits = call.limits();
+    let is_same = slots.key(0) == slots.key(1);
+    let mut element = SmallVec::<[u8; 128]>::new();
+    slots.with(0, |slot| {
+        if let Ok(Some(mut list)) = edit(slot, &limits, Edit::of) {
+            list.pop(from, |popped| element.extend_from_slice(popped));
+        }
+        if !is_same {
+            remove_if_empty(slot);
+        }
+    });
+    slots.with(1, |slot| push_to(slot, to, std::iter::once(&element[..]), &limits, call))?;
+    reply.bulk(&element);
+    Ok(smallvec![(1, Effect::Changed(pushed(to))), (0, Effect::Changed(popped(from)))])
+}
+
+/// Looks at source and destination before either is changed. Returns the length of the source; where that is 0 the
+/// destination may hold anything.
+fn check_move(slots: &Slots<'_>) -> Result<usize, Error> {
+    let mut entries = slots.entries();
+    let Some(source) = view(entries.next().flatten(), View::of)? else { return Ok(0) };
+    view(entries.next().flatten(), View::of)?;
+    Ok(source.len())
+}
+
+/// How elements that are moved together are arranged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Kept,
+    /// As pushing one after the other arranges them.
+    Reversed,
+}
+
+/// Elements on their way from one list to another.
+#[derive(Default)]
+struct Moved {
+    bytes: Vec<u8>,
+    spans: Vec<Range<usize>>,
+}
+
+impl Moved {
+    fn add(&mut self, element: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(element);
+        self.spans.push(start..self.bytes.len());
+    }
+
+    fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator + Clone {
+        self.spans.iter().map(|span| &self.bytes[span.clone()])
+    }
+}

@@ -1,0 +1,215 @@
+//! Several sets at once: SINTER SUNION SDIFF, with CARD their sizes, with STORE to a key.
+
+use smallvec::smallvec;
+
+use crate::command::typed::view;
+use crate::command::{Arity, Call, Effect, Effects, Entries, Event, Flags, Keys, Run, Slots, Spec};
+use crate::error::Error;
+use crate::reply::Reply;
+use crate::store::Entry;
+use crate::store::set::View;
+use crate::store::set::algebra::Operation;
+
+pub(in crate::command) const SPECS: &[Spec] = &[
+    Spec {
+        name: "sinter",
+        arity: Arity::at_least(2),
+        keys: Keys::ALL,
+        run: Run::ReadMany(sinter),
+        flags: Flags::NONE,
+        since: "1.0.0",
+        complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
+        summary: "Returns the intersect of multiple sets.",
+    },
+    Spec {
+        name: "sintercard",
+        arity: Arity::at_least(3),
+        keys: Keys::Counted { has_target: false, count: 1 },
+        run: Run::ReadMany(sintercard),
+        flags: Flags::NONE,
+        since: "7.0.0",
+        complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
+        summary: "Returns the number of members of the intersect of multiple sets.",
+    },
+    Spec {
+        name: "sinterstore",
+        arity: Arity::at_least(3),
+        keys: Keys::ALL,
+        run: Run::WriteMany(sinterstore),
+        flags: Flags::DENYOOM,
+        since: "1.0.0",
+        complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
+        summary: "Stores the intersect of multiple sets in a key.",
+    },
+    Spec {
+        name: "sunion",
+        arity: Arity::at_least(2),
+        keys: Keys::ALL,
+        run: Run::ReadMany(sunion),
+        flags: Flags::NONE,
+        since: "1.0.0",
+        complexity: "O(N) where N is the total number of elements in all given sets.",
+        summary: "Returns the union of multiple sets.",
+    },
+    Spec {
+        name: "sunioncard",
+        arity: Arity::at_least(3),
+        keys: Keys::Counted { has_target: false, count: 1 },
+        run: Run::ReadMany(sunioncard),
+        flags: Flags::NONE,
+        since: "8.10.0",
+        complexity: "O(N) where N is the total number of elements in all given sets.",
+        summary: "Returns the number of members of the union of multiple sets.",
+    },
+    Spec {
+        name: "sunionstore",
+        arity: Arity::at_least(3),
+        keys: Keys::ALL,
+        run: Run::WriteMany(sunionstore),
+        flags: Flags::DENYOOM,
+        since: "1.0.0",
+        complexity: "O(N) where N is the total number of elements in all given sets.",
+        summary: "Stores the union of multiple sets in a key.",
+    },
+    Spec {
+        name: "sdiff",
+        arity: Arity::at_least(2),
+        keys: Keys::ALL,
+        run: Run::ReadMany(sdiff),
+        flags: Flags::NONE,
+        since: "1.0.0",
+        complexity: "O(N) where N is the total number of elements in all given sets.",
+        summary: "Returns the difference of multiple sets.",
+    },
+    Spec {
+        name: "sdiffcard",
+        arity: Arity::at_least(3),
+        keys: Keys::Counted { has_target: false, count: 1 },
+        run: Run::ReadMany(sdiffcard),
+        flags: Flags::NONE,
+        since: "8.10.0",
+        complexity: "O(N) where N is the total number of elements in all given sets.",
+        summary: "Returns the number of members of the difference between the first set and all successive sets.",
+    },
+    Spec {
+        name: "sdiffstore",
+        arity: Arity::at_least(3),
+        keys: Keys::ALL,
+        run: Run::WriteMany(sdiffstore),
+        flags: Flags::DENYOOM,
+        since: "1.0.0",
+        complexity: "O(N) where N is the total number of elements in all given sets.",
+        summary: "Stores the difference of multiple sets in a key.",
+    },
+];
+
+/// SINTER key ... -> a set of the members that all of them have.
+fn sinter(entries: &Entries<'_>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    write(Operation::Intersection, entries, reply)
+}
+
+/// `SINTERCARD numkeys key ... [LIMIT limit]` -> how many members SINTER would return, counted no further than `limit`.
+fn sintercard(entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    count(Operation::Intersection, entries, call, reply)
+}
+
+/// SINTERSTORE destination key ... -> how many members the destination has now.
+fn sinterstore(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    store(Operation::Intersection, "sinterstore", slots, call, reply)
+}
+
+/// SUNION key ... -> a set of the members that any of them has.
+fn sunion(entries: &Entries<'_>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    write(Operation::Union, entries, reply)
+}
+
+/// `SUNIONCARD numkeys key ... [APPROX] [LIMIT limit]` -> how many members SUNION would return, counted no further than
+/// `limit`. It is exact even where an approximation would do.
+fn sunioncard(entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    count(Operation::Union, entries, call, reply)
+}
+
+/// SUNIONSTORE destination key ... -> how many members the destination has now.
+fn sunionstore(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    store(Operation::Union, "sunionstore", slots, call, reply)
+}
+
+/// SDIFF key ... -> a set of the members of the first that none of the others has.
+fn sdiff(entries: &Entries<'_>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    write(Operation::Difference, entries, reply)
+}
+
+/// `SDIFFCARD numkeys key ... [LIMIT limit]` -> how many members SDIFF would return, counted no further than `limit`.
+fn sdiffcard(entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    count(Operation::Difference, entries, call, reply)
+}
+
+/// SDIFFSTORE destination key ... -> how many members the destination has now.
+fn sdiffstore(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    store(Operation::Difference, "sdiffstore", slots, call, reply)
+}
+
+fn write(operation: Operation, entries: &Entries<'_>, reply: &mut Reply) -> Result<(), Error> {
+    let members = operation.members(&views(entries.iter())?);
+    reply.set(members.len());
+    members.iter().for_each(|member| reply.bulk(member));
+    Ok(())
+}
+
+fn count(operation: Operation, entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    let keys = call.count(1, 1, "ERR numkeys should be greater than 0")?;
+    if keys > call.len() - 2 {
+        return Err(Error::Other("ERR Number of keys can't be greater than number of args"));
+    }
+    let mut limit = usize::MAX;
+    let mut i = 2 + keys;
+    while i < call.len() {
+        if call.is(i, "limit") && i + 1 < call.len() {
+            limit = match call.count(i + 1, 0, "ERR LIMIT can't be negative")? {
+                0 => usize::MAX,
+                limit => limit,
+            };
+            i += 2;
+        } else if operation == Operation::Union && call.is(i, "approx") {
+            i += 1;
+        } else {
+            return Err(Error::Syntax);
+        }
+    }
+    reply.count(operation.count(&views(entries.iter())?, limit));
+    Ok(())
+}
+
+/// Replaces the first key by the result of an operation on the others; an empty result removes it.
+fn store(
+    operation: Operation,
+    event: &'static str,
+    slots: &mut Slots<'_>,
+    call: &Call<'_>,
+    reply: &mut Reply,
+) -> Result<Effects, Error> {
+    let result = {
+        let sets = views(slots.entries().skip(1))?;
+        operation.store(slots.key(0), call.clock(), &sets, &call.limits())
+    };
+    reply.count(result.as_ref().and_then(View::of).map_or(0, View::len));
+    let event = slots.with(0, |slot| {
+        let existed = slot.remove();
+        match result {
+            Some(entry) => {
+                slot.insert(entry);
+                Some(Event(event))
+            }
+            None => existed.then_some(Event("del")),
+        }
+    });
+    Ok(event.map_or_else(Effects::new, |event| smallvec![(0, Effect::Changed(event))]))
+}
+
+/// The sets in the entries.
+///
+/// # Errors
+/// [`Error::WrongType`] when one holds something else, even if the result does not depend on it.
+fn views<'a>(entries: impl Iterator<Item = Option<&'a Entry>>) -> Result<Vec<Option<View<'a>>>, Error> {
+    entries.map(|entry| view(entry, View::of)).collect()
+}
