@@ -12,6 +12,12 @@
 use super::limits::ChunkLimit;
 use super::pack::{self, Buffer, Frame, Frames, framed};
 
+/// Bytes that a listpack of Redis has besides its entries: a header of 6 and an end mark.
+pub const LISTPACK_FRAME: usize = 7;
+
+/// Bytes that Redis reckons with beside an element that is about to be added (`SIZE_ESTIMATE_OVERHEAD`).
+const ENTRY_ESTIMATE: usize = 8;
+
 /// An end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -42,6 +48,13 @@ impl Chunk {
     /// A chunk of the frames in `body`, `count` of them.
     pub fn from_frames(body: &[u8], count: usize) -> Self {
         Self { bytes: body.to_vec(), start: 0, count: count as u32 }
+    }
+
+    /// A chunk of one element.
+    pub fn sole(value: &[u8], limit: ChunkLimit) -> Self {
+        let mut chunk = Self::open(End::Back, Vec::new(), framed(value.len()));
+        chunk.push(End::Back, value, limit);
+        chunk
     }
 
     /// Adds an element at `end`; the caller has checked [`Chunk::admits`].
@@ -190,10 +203,10 @@ impl Chunk {
         &self.bytes[self.start()..]
     }
 
-    /// Whether one more element of `len` bytes keeps the chunk within `limit`.
+    /// Whether one more element of `len` bytes keeps the chunk within `limit`, in Redis' estimate of its listpack.
     #[inline]
     pub fn admits(&self, len: usize, limit: ChunkLimit) -> bool {
-        limit.allows(self.used() + framed(len), self.len() + 1)
+        limit.allows(LISTPACK_FRAME + self.used() + len + ENTRY_ESTIMATE, self.len() + 1)
     }
 
     pub fn get(&self, index: usize) -> Option<&[u8]> {

@@ -93,21 +93,27 @@ impl Deque {
         if self.chunks[at].admits(value.len(), limit) {
             return self.chunks[at].insert(inner, value, limit);
         }
-        // Between two chunks, the end of the one before may have room.
-        if inner > 0 {
-            let right = self.chunks[at].split_off(inner);
-            self.chunks.insert(at + 1, right);
-            if self.chunks[at + 1].admits(value.len(), limit) {
-                return self.chunks[at + 1].push(End::Front, value, limit);
+        if inner == 0 {
+            // Between two chunks, the end of the one before may have room.
+            if self.chunks[at - 1].admits(value.len(), limit) {
+                return self.chunks[at - 1].push(End::Back, value, limit);
             }
+            return self.chunks.insert(at, Chunk::sole(value, limit));
         }
-        let before = if inner > 0 { at } else { at - 1 };
-        if self.chunks[before].admits(value.len(), limit) {
-            return self.chunks[before].push(End::Back, value, limit);
+        let right = self.chunks[at].split_off(inner);
+        self.chunks.insert(at + 1, right);
+        if self.chunks[at + 1].admits(value.len(), limit) {
+            self.chunks[at + 1].push(End::Front, value, limit);
+        } else if self.chunks[at].admits(value.len(), limit) {
+            self.chunks[at].push(End::Back, value, limit);
+        } else {
+            return self.chunks.insert(at + 1, Chunk::sole(value, limit));
         }
-        let mut own = Chunk::open(End::Back, Vec::new(), framed(value.len()));
-        own.push(End::Back, value, limit);
-        self.chunks.insert(before + 1, own);
+        // Each half may fit into its neighbour, which keeps a list full that grows in the middle.
+        self.join(at + 1, limit);
+        if at > 0 {
+            self.join(at - 1, limit);
+        }
     }
 
     /// Removes up to `count` elements from `start` on. Returns how many.
@@ -239,11 +245,15 @@ impl Deque {
     ///
     /// The last two stay apart: Redis, which joins nothing here, would have two nodes at least, and shows it.
     fn merge(&mut self, at: usize, limit: ChunkLimit) {
-        if self.chunks.len() <= 2 {
-            return;
+        if self.chunks.len() > 2 {
+            self.join(at, limit.half());
         }
+    }
+
+    /// Joins chunk `at` with its successor when both fit into one.
+    fn join(&mut self, at: usize, limit: ChunkLimit) {
         let (Some(left), Some(right)) = (self.chunks.get(at), self.chunks.get(at + 1)) else { return };
-        if limit.half().allows(left.used() + right.used(), left.len() + right.len()) {
+        if limit.allows(left.used() + right.used(), left.len() + right.len()) {
             let right = self.chunks.remove(at + 1).expect("checked");
             self.chunks[at].append(&right);
         }

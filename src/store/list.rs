@@ -5,16 +5,13 @@
 
 use smallvec::SmallVec;
 
-use super::chunk::without_equal;
+use super::chunk::{LISTPACK_FRAME, without_equal};
 use super::deque::{self, Deque};
 use super::limits::{ChunkLimit, INLINE_BYTES_MAX, Limits};
 use super::pack::{self, Buffer, Pack, framed};
 use super::{Content, Entry, Kind, Object, Raw};
 
 pub use super::chunk::End;
-
-/// Bytes that a listpack of Redis has besides its entries: a header of 6 and an end mark.
-const LISTPACK_FRAME: usize = 7;
 
 /// Makes an empty list.
 pub fn create(key: &[u8], clock: u32) -> Entry {
@@ -89,13 +86,20 @@ impl<'a> View<'a> {
 pub struct Edit<'a> {
     entry: &'a mut Entry,
     limits: &'a Limits,
+    /// See [`Edit::keeping_form`].
+    keeps_form: bool,
 }
 
 impl<'a> Edit<'a> {
     /// The list in `entry`; None when it holds something else.
     pub fn of(entry: &'a mut Entry, limits: &'a Limits) -> Option<Self> {
         View::of(entry)?;
-        Some(Self { entry, limits })
+        Some(Self { entry, limits, keeps_form: false })
+    }
+
+    /// For a list that may get back what is taken from it: a large one stays large until [`Edit::settle`].
+    pub fn keeping_form(self) -> Self {
+        Self { keeps_form: true, ..self }
     }
 
     /// Adds `values` at `end`, one after the other. Amortised O(1) each.
@@ -231,6 +235,12 @@ impl<'a> Edit<'a> {
         removed
     }
 
+    /// Goes back to the small form if so little is left.
+    pub fn settle(&mut self) {
+        self.keeps_form = false;
+        self.shrink();
+    }
+
     /// Keeps only the `count` elements from `start` on.
     pub fn trim(&mut self, start: usize, count: usize) {
         self.remove_range(start.saturating_add(count), usize::MAX);
@@ -284,6 +294,9 @@ impl<'a> Edit<'a> {
 
     /// Goes back to the small form when a single chunk of half the limit is left.
     fn shrink(&mut self) {
+        if self.keeps_form {
+            return;
+        }
         let limit = self.limits.list_chunk().half();
         let limit = ChunkLimit { bytes: limit.bytes - LISTPACK_FRAME, ..limit };
         let Some(Object::List(deque)) = self.entry.object_mut() else { return };

@@ -3,6 +3,8 @@
 //! It knows the data commands that the property test uses, and their errors. Its clock stands still: a deadline is
 //! either far away, and stays, or has passed, and the key is gone at once.
 
+mod collections;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::support::Value;
@@ -226,7 +228,7 @@ impl Model {
                 }
                 reply
             }
-            other => unreachable!("the model does not know {other:?}"),
+            other => return self.run_collection(other),
         })
     }
 

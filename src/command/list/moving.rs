@@ -5,10 +5,11 @@ use std::ops::Range;
 use smallvec::{SmallVec, smallvec};
 
 use super::{end_at, popped, push_to, pushed, remove_if_empty};
-use crate::command::typed::{edit, view};
+use crate::command::typed::view;
 use crate::command::{Arity, Call, Effect, Effects, Flags, Keys, Run, Slots, Spec};
 use crate::error::Error;
 use crate::reply::Reply;
+use crate::store::Limits;
 use crate::store::list::{Edit, End, View};
 
 pub(in crate::command) const SPECS: &[Spec] = &[
@@ -75,21 +76,13 @@ fn lmovem(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<E
             () => return Err(Error::Syntax),
         };
     }
-    if check_move(slots)? < least {
+    if !can_move(slots, least)? {
         reply.nil_array();
         return Ok(Effects::new());
     }
     let mut moved = Moved::default();
     let limits = call.limits();
-    let is_same = slots.key(0) == slots.key(1);
-    slots.with(0, |slot| {
-        if let Ok(Some(mut list)) = edit(slot, &limits, Edit::of) {
-            list.pop_many(from, most, |element| moved.add(element));
-        }
-        if !is_same {
-            remove_if_empty(slot);
-        }
-    });
+    take(slots, &limits, |list| _ = list.pop_many(from, most, |element| moved.add(element)));
     // From left to right, as the destination will hold them.
     let is_reversed = match order {
         Order::Reversed => to == End::Front,
@@ -104,37 +97,55 @@ fn lmovem(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<E
         End::Front => push_to(slot, to, moved.iter().rev(), &limits, call),
         End::Back => push_to(slot, to, moved.iter(), &limits, call),
     })?;
+    settle(slots, &limits);
     Ok(smallvec![(1, Effect::Changed(pushed(to))), (0, Effect::Changed(popped(from)))])
 }
 
 fn move_one(slots: &mut Slots<'_>, from: End, to: End, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
-    if check_move(slots)? == 0 {
+    if !can_move(slots, 1)? {
         reply.nil();
         return Ok(Effects::new());
     }
     let limits = call.limits();
-    let is_same = slots.key(0) == slots.key(1);
     let mut element = SmallVec::<[u8; 128]>::new();
-    slots.with(0, |slot| {
-        if let Ok(Some(mut list)) = edit(slot, &limits, Edit::of) {
-            list.pop(from, |popped| element.extend_from_slice(popped));
-        }
-        if !is_same {
-            remove_if_empty(slot);
-        }
-    });
+    take(slots, &limits, |list| _ = list.pop(from, |popped| element.extend_from_slice(popped)));
     slots.with(1, |slot| push_to(slot, to, std::iter::once(&element[..]), &limits, call))?;
+    settle(slots, &limits);
     reply.bulk(&element);
     Ok(smallvec![(1, Effect::Changed(pushed(to))), (0, Effect::Changed(popped(from)))])
 }
 
-/// Looks at source and destination before either is changed. Returns the length of the source; where that is 0 the
-/// destination may hold anything.
-fn check_move(slots: &Slots<'_>) -> Result<usize, Error> {
+/// Whether the source holds `least` elements. Where it does not, the destination may hold anything.
+///
+/// # Errors
+/// [`Error::WrongType`], before anything is changed.
+fn can_move(slots: &Slots<'_>, least: usize) -> Result<bool, Error> {
     let mut entries = slots.entries();
-    let Some(source) = view(entries.next().flatten(), View::of)? else { return Ok(0) };
+    let source = view(entries.next().flatten(), View::of)?;
+    if source.is_none_or(|source| source.len() < least) {
+        return Ok(false);
+    }
     view(entries.next().flatten(), View::of)?;
-    Ok(source.len())
+    Ok(true)
+}
+
+/// Takes elements out of the source, which may be the destination as well: it stays as it is, even empty.
+fn take(slots: &mut Slots<'_>, limits: &Limits, pop: impl FnOnce(&mut Edit<'_>)) {
+    slots.with(0, |slot| {
+        if let Some(list) = slot.entry_mut().and_then(|entry| Edit::of(entry, limits)) {
+            pop(&mut list.keeping_form());
+        }
+    });
+}
+
+/// Puts the source in order after the destination has got its elements.
+fn settle(slots: &mut Slots<'_>, limits: &Limits) {
+    slots.with(0, |slot| {
+        if let Some(mut list) = slot.entry_mut().and_then(|entry| Edit::of(entry, limits)) {
+            list.settle();
+        }
+        remove_if_empty(slot);
+    });
 }
 
 /// How elements that are moved together are arranged.

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 #[derive(Clone, Debug)]
 enum Step {
     Push(End, Vec<u8>),
+    PushAll(End, Vec<Vec<u8>>),
     Pop(End),
+    PopMany(End, usize),
     Set(usize, Vec<u8>),
     Insert(usize, Vec<u8>),
     Remove(usize, usize),
@@ -32,7 +34,9 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (end(), value()).prop_map(|(end, value)| Step::Push(end, value)),
+        2 => (end(), prop::collection::vec(value(), 0..8)).prop_map(|(end, values)| Step::PushAll(end, values)),
         3 => end().prop_map(Step::Pop),
+        1 => (end(), 0..300_usize).prop_map(|(end, count)| Step::PopMany(end, count)),
         2 => (any::<usize>(), value()).prop_map(|(at, value)| Step::Set(at, value)),
         3 => (any::<usize>(), value()).prop_map(|(at, value)| Step::Insert(at, value)),
         1 => (any::<usize>(), 0..20_usize).prop_map(|(at, count)| Step::Remove(at, count)),
@@ -64,7 +68,26 @@ fn apply(edit: &mut Edit<'_>, model: &mut VecDeque<Vec<u8>>, step: Step) {
     };
     match step {
         Step::Push(end, value) => push(edit, model, end, value),
+        Step::PushAll(end, values) => {
+            edit.push_all(end, values.iter().map(Vec::as_slice));
+            for value in values {
+                match end {
+                    End::Front => model.push_front(value),
+                    End::Back => model.push_back(value),
+                }
+            }
+        }
         Step::Pop(end) => pop(edit, model, end),
+        Step::PopMany(end, count) => {
+            let next = || match end {
+                End::Front => model.pop_front(),
+                End::Back => model.pop_back(),
+            };
+            let expected: Vec<Vec<u8>> = std::iter::from_fn(next).take(count).collect();
+            let mut popped = Vec::new();
+            assert_eq!(edit.pop_many(end, count, |element| popped.push(element.to_vec())), expected.len());
+            assert_eq!(popped, expected);
+        }
         Step::Run(end, true, count) => {
             (0..count).for_each(|at| push(edit, model, end, format!("element {at}").into_bytes()));
         }
@@ -108,7 +131,13 @@ fn apply(edit: &mut Edit<'_>, model: &mut VecDeque<Vec<u8>>, step: Step) {
     }
 }
 
-fn check(entry: &Entry, limits: &Limits, model: &VecDeque<Vec<u8>>) {
+/// Whether a large list should have gone back to its small form.
+fn is_too_small(deque: &Deque, limits: &Limits) -> bool {
+    let half = limits.list_chunk().half();
+    deque.sole_chunk(ChunkLimit { bytes: half.bytes - LISTPACK_FRAME, ..half }).is_some()
+}
+
+fn check(entry: &Entry, model: &VecDeque<Vec<u8>>) {
     let view = View::of(entry).expect("a list");
     let expected = || model.iter().map(Vec::as_slice);
     assert_eq!((view.len(), view.is_empty()), (model.len(), model.is_empty()));
@@ -125,9 +154,6 @@ fn check(entry: &Entry, limits: &Limits, model: &VecDeque<Vec<u8>>) {
     match view {
         View::Packed(pack) => assert!(Pack::validate(pack.bytes()) && entry.size() < INLINE_BYTES_MAX),
         View::Large(deque) => {
-            let half = limits.list_chunk().half();
-            let half = ChunkLimit { bytes: half.bytes - LISTPACK_FRAME, ..half };
-            assert!(deque.sole_chunk(half).is_none() && !deque.is_empty());
             assert!(deque.heap_bytes() >= model.iter().map(Vec::len).sum::<usize>());
         }
     }
@@ -144,9 +170,22 @@ proptest! {
             let mut edit = Edit::of(&mut entry, &limits).expect("a list");
             apply(&mut edit, &mut model, step);
             assert_eq!(edit.len(), model.len());
-            check(&entry, &limits, &model);
+            check(&entry, &model);
+            if let View::Large(deque) = View::of(&entry).expect("a list") {
+                prop_assert!(!is_too_small(deque, &limits));
+            }
         }
         prop_assert_eq!((entry.deadline(), entry.clock(), entry.key()), (Some(99), 3, b"list".as_slice()));
+    }
+
+    #[test]
+    fn limits_may_change_at_any_time(steps in prop::collection::vec((limits(), step()), 0..60)) {
+        let mut entry = create(b"list", 3);
+        let mut model = VecDeque::new();
+        for (limits, step) in steps {
+            apply(&mut Edit::of(&mut entry, &limits).expect("a list"), &mut model, step);
+            check(&entry, &model);
+        }
     }
 }
 
@@ -178,6 +217,90 @@ fn the_encoding_changes_at_the_configured_count_and_back_at_half() {
 }
 
 fn drop_it(_: &[u8]) {}
+
+/// The encodings after each step, as Redis 7.2's `list-max-listpack-size` decides them.
+#[test]
+fn encodings_follow_redis() {
+    let of = |size: i32| Limits { list_max_listpack_size: size, ..Limits::default() };
+    let x = |len: usize| vec![b'x'; len];
+    // Bytes: a header of 7, entries of 2 more than short strings, and what is added counts bare.
+    for (size, limit) in [(-1, 4096), (-2, 8192), (-3, 16384), (-4, 32768), (-5, 65536)] {
+        let limits = of(size);
+        assert_eq!(encoding(&filled(&limits, 1, &x(limit - 7))), "listpack", "{size}");
+        assert_eq!(encoding(&filled(&limits, 1, &x(limit - 6))), "quicklist", "{size}");
+        // Each takes 64 bytes, the last one adds 62.
+        let fit = (limit - 7 - 62) / 64 + 1;
+        assert_eq!(encoding(&filled(&limits, fit, &x(62))), "listpack", "{size}");
+        assert_eq!(encoding(&filled(&limits, fit + 1, &x(62))), "quicklist", "{size}");
+    }
+    // A number of elements is limited to 8 KiB as well.
+    assert_eq!(encoding(&filled(&of(100), 2, &x(4000))), "listpack");
+    assert_eq!(encoding(&filled(&of(100), 3, &x(4000))), "quicklist");
+    // One call with several elements is looked at as a whole.
+    let mut entry = create(b"k", 0);
+    let values = vec![b"1234567".as_slice(); 1000];
+    Edit::of(&mut entry, &of(-2)).expect("a list").push_all(End::Front, values.iter().copied());
+    assert_eq!(encoding(&entry), "listpack");
+    Edit::of(&mut entry, &of(-2)).expect("a list").push(End::Front, b"");
+    assert_eq!(encoding(&entry), "quicklist");
+    // A replaced element counts as one more.
+    let mut entry = filled(&of(4), 4, b"a");
+    assert!(Edit::of(&mut entry, &of(4)).expect("a list").set(0, b"b"));
+    assert_eq!(encoding(&entry), "quicklist");
+}
+
+#[test]
+fn only_a_single_chunk_goes_back_to_the_small_form() {
+    let limits = Limits { list_max_listpack_size: 4, ..Limits::default() };
+    let encoding_after = |change: fn(&mut Edit<'_>)| {
+        let mut entry = create(b"k", 0);
+        let mut edit = Edit::of(&mut entry, &limits).expect("a list");
+        [b"1", b"2", b"3", b"4", b"5"].iter().for_each(|value| edit.push(End::Back, *value));
+        change(&mut edit);
+        (edit.len(), edit.view().encoding())
+    };
+    // Two chunks: 1 2 3 4 and 5.
+    assert_eq!(encoding_after(|list| list.trim(3, 2)), (2, "quicklist"));
+    assert_eq!(encoding_after(|list| list.trim(0, 3)), (3, "quicklist"));
+    assert_eq!(encoding_after(|list| list.trim(1, 2)), (2, "listpack"));
+    assert_eq!(encoding_after(|list| list.trim(4, 1)), (1, "listpack"));
+    assert_eq!(encoding_after(|list| _ = list.pop_many(End::Front, 3, drop_it)), (2, "quicklist"));
+    assert_eq!(encoding_after(|list| _ = list.remove_equal(b"5", 1, End::Front)), (4, "quicklist"));
+    let without_three = |list: &mut Edit<'_>| {
+        [b"2", b"3", b"4"].iter().for_each(|it| {
+            list.remove_equal(*it, 1, End::Back);
+        })
+    };
+    assert_eq!(encoding_after(without_three), (2, "quicklist"));
+}
+
+#[test]
+fn elements_of_a_long_list_cost_little_more_than_themselves() {
+    for size in [-1, -2, -5, 128] {
+        let limits = Limits { list_max_listpack_size: size, ..Limits::default() };
+        for end in [End::Front, End::Back] {
+            let mut entry = create(b"k", 0);
+            let mut edit = Edit::of(&mut entry, &limits).expect("a list");
+            (0..100_000).for_each(|_| edit.push(end, &[b'x'; 32]));
+            let View::Large(deque) = edit.view() else { panic!("large") };
+            assert!(deque.heap_bytes() <= 35 * 100_000, "{} for {size}", deque.heap_bytes());
+        }
+    }
+}
+
+#[test]
+fn chunks_that_are_edited_in_the_middle_stay_full() {
+    let limits = Limits::default();
+    let mut entry = filled(&limits, 50_000, &[b'x'; 32]);
+    let mut edit = Edit::of(&mut entry, &limits).expect("a list");
+    (0..20_000).for_each(|at| edit.insert(at * 3, &[b'y'; 32]));
+    (0..10_000).for_each(|at| assert!(edit.set(at * 5, &[b'z'; 40])));
+    let View::Large(deque) = edit.view() else { panic!("large") };
+    assert!(deque.heap_bytes() < 60 * 70_000, "{}", deque.heap_bytes());
+    assert_eq!(edit.remove_equal(&[b'x'; 32], usize::MAX, End::Front) + edit.len(), 70_000);
+    let (len, View::Large(deque)) = (edit.len(), edit.view()) else { panic!("large") };
+    assert!(deque.heap_bytes() < 60 * len, "{} for {len}", deque.heap_bytes());
+}
 
 #[test]
 fn a_single_element_above_the_limit_is_large() {
