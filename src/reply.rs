@@ -211,7 +211,7 @@ impl Reply {
     }
 
     /// Whether as many elements as a client named, of at least `least` bytes each, can be written: when they exceed
-    /// the limit, or [`COUNTED_MAX`] where there is none, the reply is given up at once.
+    /// the limit, or 1 GiB where there is none, the reply is given up at once.
     ///
     /// For commands that repeat what is there (`SRANDMEMBER key -1000000000`). They should look at
     /// [`Reply::is_over`] on the way as well, since elements may be longer.

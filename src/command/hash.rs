@@ -311,7 +311,7 @@ fn hincrbyfloat(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Resu
     Ok(Effect::Changed(Event("hincrbyfloat")))
 }
 
-/// HRANDFIELD key [count [WITHVALUES]] -> a field, nil without any; with a count an array, of different fields when it
+/// `HRANDFIELD key [count [WITHVALUES]]` -> a field, nil without any; with a count an array, of different fields when it
 /// is positive.
 fn hrandfield(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     if call.len() == 2 {
@@ -321,10 +321,7 @@ fn hrandfield(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Resu
         }
         return Ok(());
     }
-    let count = call.integer(2)?;
-    if count == i64::MIN {
-        return Err(COUNT_OUT_OF_RANGE);
-    }
+    let count = call.signed(2)?;
     let with_values = call.len() == 4 && call.is(3, "withvalues");
     if call.len() > 3 && !with_values {
         return Err(Error::Syntax);
@@ -369,9 +366,6 @@ fn hscan(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<()
     scan::write(next, count, &found, reply);
     Ok(())
 }
-
-const COUNT_OUT_OF_RANGE: Error =
-    Error::Other("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
 
 /// The hash in an entry at the time of the call.
 #[inline]

@@ -207,11 +207,13 @@ fn lmpop(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Ef
     let end = end_at(call, at)?;
     let count = match call.len() - at {
         1 => 1,
-        3 if call.is(at + 1, "count") => call.count(at + 2, 1, "ERR count should be greater than 0")?,
-        // The first count is looked at before what should not follow it.
-        4.. if call.is(at + 1, "count") => {
-            call.count(at + 2, 1, "ERR count should be greater than 0")?;
-            return Err(Error::Syntax);
+        // A count that is no number is worse than whatever follows it.
+        3.. if call.is(at + 1, "count") => {
+            let count = call.count(at + 2, 1, "ERR count should be greater than 0")?;
+            if call.len() - at > 3 {
+                return Err(Error::Syntax);
+            }
+            count
         }
         _ => return Err(Error::Syntax),
     };

@@ -116,8 +116,7 @@ fn zmpop(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Ef
 
 /// Where to pop and how many, of ZMPOP and its like, whose number of keys is argument `at`.
 fn parse_mpop(call: &Call<'_>, at: usize) -> Result<(End, usize), Error> {
-    let positive = |i: usize| parse_i64(call.arg(i)).filter(|count| *count > 0).and_then(|it| usize::try_from(it).ok());
-    let keys = positive(at).ok_or(Error::Other("ERR numkeys should be greater than 0"))?;
+    let keys = call.count(at, 1, "ERR numkeys should be greater than 0")?;
     let place = keys.checked_add(at + 1).filter(|place| *place < call.len()).ok_or(Error::Syntax)?;
     let end = if call.is(place, "min") {
         End::Min
@@ -130,7 +129,7 @@ fn parse_mpop(call: &Call<'_>, at: usize) -> Result<(End, usize), Error> {
         1 => Ok((end, 1)),
         // A count that is no number is worse than whatever follows it.
         3.. if call.is(place + 1, "count") => {
-            let count = positive(place + 2).ok_or(Error::Other("ERR count should be greater than 0"))?;
+            let count = call.count(place + 2, 1, "ERR count should be greater than 0")?;
             if call.len() - place > 3 { Err(Error::Syntax) } else { Ok((end, count)) }
         }
         _ => Err(Error::Syntax),
@@ -174,11 +173,7 @@ fn zrandmember(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Res
         }
         return Ok(());
     }
-    let count = call.integer(2)?;
-    if count == i64::MIN {
-        const TEXT: &str = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
-        return Err(Error::Other(TEXT));
-    }
+    let count = call.signed(2)?;
     let with_scores = call.len() == 4 && call.is(3, "withscores");
     if call.len() > 3 && !with_scores {
         return Err(Error::Syntax);

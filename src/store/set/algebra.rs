@@ -146,7 +146,7 @@ enum Way {
     Nothing,
     /// Each member is looked for in the others. O(members of the first set * sets).
     Look,
-    /// The others' members are taken out of a copy. O(all members).
+    /// The others' members are taken out of a copy, or remembered, whichever takes less memory. O(all members).
     TakeOut,
 }
 
@@ -175,6 +175,11 @@ fn subtract<'a>(first: View<'a>, others: &[Option<View<'a>>], visit: impl FnMut(
             others.sort_by_key(|other| Reverse(other.len()));
             let others: Vec<Probe<'_>> = others.into_iter().map(Probe::new).collect();
             first.iter().filter(|member| !others.iter().any(|other| other.contains(member))).try_for_each(visit)
+        }
+        Way::TakeOut if others.iter().map(|other| other.len()).sum::<usize>() < first.len() => {
+            let mut gone = Found::with_hasher(member_hasher().clone());
+            others.iter().for_each(|other| gone.extend(other.iter()));
+            first.iter().filter(|member| !gone.contains(member)).try_for_each(visit)
         }
         Way::TakeOut => {
             let mut left = Found::with_capacity_and_hasher(first.len(), member_hasher().clone());

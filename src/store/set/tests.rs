@@ -247,6 +247,10 @@ fn one_of_each(count: usize) -> [Entry; 3] {
     [made(&numbers), made(&words), Form::Table.fill(b"k", 0, &table)]
 }
 
+/// What gives numbers below a bound, and what finds members with it.
+type Below<'a> = dyn FnMut(usize) -> usize + 'a;
+type Find<'a> = dyn FnMut(&mut Vec<Vec<u8>>, &mut Below<'_>) + 'a;
+
 #[test]
 fn every_member_has_the_same_chance() {
     const ROUNDS: usize = 4000;
@@ -255,18 +259,17 @@ fn every_member_has_the_same_chance() {
         let all: Vec<Vec<u8>> = view.iter().map(|member| member.to_vec()).collect();
         let mut below = below(12345);
         // How often each member comes, when `count` of 20 are asked for in each round.
-        let mut check =
-            |what: &str, count: usize, run: &mut dyn FnMut(&mut Vec<Vec<u8>>, &mut dyn FnMut(usize) -> usize)| {
-                let mut found = Vec::new();
-                (0..ROUNDS).for_each(|_| run(&mut found, &mut below));
-                assert_eq!(found.len(), count * ROUNDS, "{what}");
-                for member in &all {
-                    let times = found.iter().filter(|it| *it == member).count();
-                    // Six standard deviations.
-                    let expected = (count * ROUNDS / 20) as f64;
-                    assert!((times as f64 - expected).abs() < 6.0 * expected.sqrt(), "{what}: {times} for {expected}");
-                }
-            };
+        let mut check = |what: &str, count: usize, run: &mut Find<'_>| {
+            let mut found = Vec::new();
+            (0..ROUNDS).for_each(|_| run(&mut found, &mut below));
+            assert_eq!(found.len(), count * ROUNDS, "{what}");
+            for member in &all {
+                let times = found.iter().filter(|it| *it == member).count();
+                // Six standard deviations.
+                let expected = (count * ROUNDS / 20) as f64;
+                assert!((times as f64 - expected).abs() < 6.0 * expected.sqrt(), "{what}: {times} for {expected}");
+            }
+        };
         let limits = Limits { set_max_intset_entries: 100, set_max_listpack_entries: 100, ..Limits::default() };
         for count in [1, 5, 15] {
             check("sample", count, &mut |found, below| view.sample(count, below, |it| found.push(it.to_vec())));
@@ -321,17 +324,21 @@ fn most_of_a_large_set_is_popped_by_moving_the_rest() {
 fn a_difference_has_the_form_that_its_way_leads_to() {
     let limits = Limits { set_max_listpack_entries: 4, ..Limits::default() };
     let words = |count: usize| -> Vec<Vec<u8>> { (0..count).map(|at| format!("w{at}").into_bytes()).collect() };
-    let stored = |count: usize| {
-        let (first, other) = (made(&words(8), &limits), made(&words(6), &limits));
-        let copies: Vec<Option<Entry>> = (0..count).map(|_| made(&words(1), &limits)).collect();
-        let views: Vec<Option<View<'_>>> =
-            [&first, &other].into_iter().chain(&copies).map(|entry| entry.as_ref().and_then(View::of)).collect();
-        let stored = Operation::Difference.store(b"to", 0, &views, &limits).expect("two are left");
+    // From a set of `first` members one of `second` is taken, and then `ones` times one of a single member.
+    let stored = |first: usize, second: usize, ones: usize| {
+        let sizes = [first, second].into_iter().chain(std::iter::repeat_n(1, ones));
+        let sets: Vec<Option<Entry>> = sizes.map(|size| made(&words(size), &limits)).collect();
+        let views: Vec<Option<View<'_>>> = sets.iter().map(|entry| entry.as_ref().and_then(View::of)).collect();
+        let stored = Operation::Difference.store(b"to", 0, &views, &limits).expect("some are left");
         (View::of(&stored).expect("a set").len(), encoding(&stored))
     };
     // Looked for one by one, only what is left is added; with many sets all of the first are added and then taken out.
-    assert_eq!(stored(0), (2, "listpack"));
-    assert_eq!(stored(8), (2, "hashtable"));
+    assert_eq!(stored(8, 6, 0), (2, "listpack"));
+    assert_eq!(stored(8, 6, 8), (2, "hashtable"));
+    // As well when it is the others whose members are remembered.
+    assert_eq!(stored(20, 17, 0), (3, "listpack"));
+    assert_eq!(stored(40, 18, 20), (22, "hashtable"));
+    assert_eq!(stored(20, 3, 12), (17, "hashtable"));
 }
 
 #[test]
