@@ -221,7 +221,7 @@ impl Writer<'_> {
 
     /// The number of the key specification that the next key belongs to.
     fn next_key(&mut self) -> usize {
-        let index = self.keys.min(details::key_uses(self.command.full_name).len().saturating_sub(1));
+        let index = details::index_of_use(self.command.full_name, self.keys);
         self.keys += 1;
         index
     }
@@ -237,13 +237,13 @@ impl Writer<'_> {
         let command = self.command.full_name;
         match name {
             "key" | "newkey" | "source" | "destination" | "key1" | "key2" if !self.command.spec.keys.is_none() => "key",
-            "pattern" => "pattern",
+            "pattern" | "by-pattern" | "get-pattern" => "pattern",
             "increment" if command.ends_with("float") => "double",
             "timeout" if command.starts_with('b') => "double",
             "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db" | "end" | "exactly"
             | "frequency" | "increment" | "index" | "index1" | "index2" | "len" | "limit" | "maxage"
             | "milliseconds" | "num-matches" | "numkeys" | "offset" | "protover" | "rank" | "seconds" | "start"
-            | "stop" | "timeout" | "ttl" => "integer",
+            | "stop" | "numlocal" | "numreplicas" | "timeout" | "ttl" => "integer",
             _ if name.starts_with("unix-time") => "unix-time",
             _ => "string",
         }
@@ -415,10 +415,14 @@ static ROWS: &[(&str, &str)] = &[
     ("renamenx", "key newkey"),
     ("restore", "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]"),
     ("scan", "cursor [MATCH pattern] [COUNT count] [TYPE type]"),
+    ("sort", "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] [ASC | DESC] [ALPHA] [STORE destination]"),
+    ("sort_ro", "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] [ASC | DESC] [ALPHA]"),
     ("touch", "key [key ...]"),
     ("ttl", "key"),
     ("type", "key"),
     ("unlink", "key [key ...]"),
+    ("wait", "numreplicas timeout"),
+    ("waitaof", "numlocal numreplicas timeout"),
     ("watch", "key [key ...]"),
     ("auth", "[username] password"),
     ("client|kill", "<ip:port | <ID client-id | TYPE <NORMAL | MASTER | REPLICA | PUBSUB> | USER username | ADDR ip:port | LADDR ip:port | SKIPME <YES | NO> | MAXAGE maxage> ...>"),
@@ -441,6 +445,7 @@ static ROWS: &[(&str, &str)] = &[
     ("command|list", "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]"),
     ("config|get", "parameter [parameter ...]"),
     ("config|set", "parameter value [parameter value ...]"),
+    ("debug", "subcommand [argument [argument ...]]"),
     ("flushall", "[ASYNC | SYNC]"),
     ("flushdb", "[ASYNC | SYNC]"),
     ("info", "[section [section ...]]"),

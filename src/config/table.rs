@@ -200,7 +200,7 @@ options! {
     /// Whose answers to give where the original Kiba differs from Redis: redis or original.
     Dialect dialect: Dialect = "dialect", Kind::Choice(Dialect::NAMES), "redis", AtStart;
     /// Number of databases that SELECT can choose from.
-    Databases databases: u32 = "databases", Kind::Integer { min: 1, max: 65536 }, "16", AtStart;
+    Databases databases: u32 = "databases", Kind::Integer { min: 1, max: u16::MAX as i64 }, "16", AtStart;
     /// The Redis version to report: clients decide by it which commands they may send.
     CompatVersion compat_version: Arc<str> = "compat-version",
         Kind::Text { check: check::compat_version, expected: "a version such as 7.4.2", many: false }, "7.4.2", AtStart;
@@ -221,7 +221,6 @@ options! {
     /// Without a password, serve only clients on this machine: yes or no.
     ProtectedMode protected_mode: bool = "protected-mode", Kind::Switch, "yes", AnyTime;
     /// Who may use DEBUG: no, yes, or local (clients on this machine).
-    /// Without effect yet.
     EnableDebugCommand enable_debug_command: Permission = "enable-debug-command", Kind::Choice(Permission::NAMES), "no", AtStart;
     /// Who may change protected options (dir, dbfilename) by CONFIG SET: no, yes, or local.
     EnableProtectedConfigs enable_protected_configs: Permission = "enable-protected-configs",

@@ -4,18 +4,27 @@
 mod support;
 
 mod connection;
+mod database;
+mod debug;
 mod dialect;
+mod dump;
 mod geo;
 mod hash;
 mod hash_expiry;
+mod introspection;
 mod key;
+mod keyspace;
 mod list;
+mod object;
 mod oracle;
 mod protocol;
 mod redis_crate;
 mod scan;
 mod set;
+mod sort;
 mod string;
 mod transaction;
+mod ttl;
+mod wait;
 mod watch;
 mod zset;
