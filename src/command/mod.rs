@@ -7,6 +7,7 @@ mod call;
 mod client;
 mod config;
 mod connection;
+mod database;
 mod details;
 mod expiry;
 mod geo;
@@ -17,8 +18,10 @@ mod info;
 mod introspection;
 mod key;
 mod keys;
+mod keyspace;
 mod list;
 mod memory;
+mod object;
 mod registry;
 mod scan;
 mod server;
@@ -28,6 +31,7 @@ mod syntax;
 #[cfg(all(test, not(kiba_loom)))]
 mod tests;
 mod transaction;
+mod ttl;
 mod typed;
 mod zset;
 
@@ -387,10 +391,13 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("geo", geo::SPECS),
     ("geo", geo::search::SPECS),
     ("generic", key::SPECS),
+    ("generic", ttl::SPECS),
+    ("generic", keyspace::SPECS),
+    ("generic", object::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),
     ("connection", client::SPECS),
-    ("server", key::SERVER_SPECS),
+    ("server", database::SPECS),
     ("server", introspection::SPECS),
     ("server", config::SPECS),
     ("server", info::SPECS),
