@@ -63,6 +63,19 @@ impl<'a> Call<'a> {
         count.filter(|&count| count >= least).ok_or(Error::Other(text))
     }
 
+    /// The argument as the index of a database.
+    ///
+    /// # Errors
+    /// Redis' own for what is no integer, none of 32 bits, and no database.
+    pub fn database(&self, i: usize) -> Result<u16, Error> {
+        let index = self.integer(i)?;
+        if i32::try_from(index).is_err() {
+            return Err(Error::Other("ERR value is out of range, value must between -2147483648 and 2147483647"));
+        }
+        let databases = self.server.config.databases();
+        u16::try_from(index).ok().filter(|&db| u32::from(db) < databases).ok_or(Error::DbIndexOutOfRange)
+    }
+
     /// Whether the argument is this word, in any case.
     pub fn is(&self, i: usize, word: &str) -> bool {
         self.arg(i).eq_ignore_ascii_case(word.as_bytes())

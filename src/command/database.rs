@@ -36,6 +36,16 @@ pub(super) const SPECS: &[Spec] = &[
         complexity: "O(1); the keys are freed in the background.",
         summary: "Removes all keys from all databases.",
     },
+    Spec {
+        name: "swapdb",
+        arity: Arity::exactly(3),
+        keys: Keys::None,
+        run: Run::Whole(swapdb),
+        flags: Flags::WRITE.and(Flags::FAST).and(Flags::NAMED_DATABASES),
+        since: "4.0.0",
+        complexity: "O(N) where N is the count of shards, plus the keys that clients watch in both databases.",
+        summary: "Swaps two databases.",
+    },
 ];
 
 /// DBSIZE -> the number of keys, those included whose deadline has passed unnoticed.
@@ -64,6 +74,19 @@ fn flushall(space: &mut dyn Held, call: &Call<'_>, reply: &mut Reply) -> Result<
     for db in 0..space.databases() {
         clear(space, db);
     }
+    reply.ok();
+    Ok(())
+}
+
+/// SWAPDB index1 index2 -> OK. Clients that have selected one see the other's keys at once.
+fn swapdb(space: &mut dyn Held, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    const RANGE: std::ops::RangeInclusive<i64> = i32::MIN as i64..=i32::MAX as i64;
+    for (i, error) in [(1, "ERR invalid first DB index"), (2, "ERR invalid second DB index")] {
+        if !call.integer(i).is_ok_and(|index| RANGE.contains(&index)) {
+            return Err(Error::Other(error));
+        }
+    }
+    space.swap(call.database(1)?, call.database(2)?);
     reply.ok();
     Ok(())
 }

@@ -74,6 +74,8 @@ static ROWS: &[Row] = &[
     ("ttl", &["RO access"], &["nondeterministic_output"]),
     ("type", &["RO"], &[]),
     ("unlink", &["RM delete"], &["request_policy:multi_shard", "response_policy:agg_sum"]),
+    ("wait", &[], &["request_policy:all_shards", "response_policy:agg_min"]),
+    ("waitaof", &[], &["request_policy:all_shards", "response_policy:agg_min"]),
     ("watch", &["RO"], &[]),
     ("client|info", &[], &["nondeterministic_output"]),
     ("client|list", &[], &["nondeterministic_output"]),

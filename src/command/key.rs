@@ -1,7 +1,10 @@
 //! Keys of any type: DEL UNLINK EXISTS TOUCH TYPE RENAME COPY MOVE ...
 
-use super::{Arity, Call, Effect, Effects, Entries, Event, Flags, Keys, Run, Slots, Spec};
+use super::{
+    Arguments, Arity, Call, Effect, Effects, Entries, Event, Finder, Flags, Keys, Place, Places, Run, Slots, Spec,
+};
 use crate::error::Error;
+use crate::number::parse_u64;
 use crate::reply::Reply;
 use crate::store::{Entry, Type};
 
@@ -31,17 +34,27 @@ pub(super) const SPECS: &[Spec] = &[
         arity: Arity::at_least(2),
         keys: Keys::ALL,
         run: Run::ReadMany(exists),
-        flags: Flags::FAST,
+        flags: Flags::FAST.and(Flags::NO_TOUCH),
         since: "1.0.0",
         complexity: "O(N) where N is the number of keys to check.",
         summary: "Determines whether one or more keys exist.",
+    },
+    Spec {
+        name: "touch",
+        arity: Arity::at_least(2),
+        keys: Keys::ALL,
+        run: Run::ReadMany(touch),
+        flags: Flags::FAST,
+        since: "3.2.1",
+        complexity: "O(N) where N is the number of keys that will be touched.",
+        summary: "Returns the number of existing keys out of those specified after updating the time they were last accessed.",
     },
     Spec {
         name: "type",
         arity: Arity::exactly(2),
         keys: Keys::ONE,
         run: Run::Read(type_of),
-        flags: Flags::FAST,
+        flags: Flags::FAST.and(Flags::NO_TOUCH),
         since: "1.0.0",
         complexity: "O(1)",
         summary: "Determines the type of value stored at a key.",
@@ -55,6 +68,37 @@ pub(super) const SPECS: &[Spec] = &[
         since: "1.0.0",
         complexity: "O(1). What the new name held before is freed in the background when it is large.",
         summary: "Renames a key and overwrites the destination.",
+    },
+    Spec {
+        name: "renamenx",
+        arity: Arity::exactly(3),
+        keys: Keys::TWO,
+        run: Run::WriteMany(renamenx),
+        flags: Flags::FAST,
+        since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Renames a key only when the target key name doesn't exist.",
+    },
+    Spec {
+        name: "copy",
+        arity: Arity::at_least(3),
+        keys: Keys::Found(&Finder { codes: [1, 2, 1], is_movable: false, find: keys_of_copy }),
+        run: Run::WriteMany(copy),
+        flags: Flags::DENYOOM,
+        since: "6.2.0",
+        complexity: "O(N) worst case for collections, where N is the number of nested items. O(1) for string values. Both \
+                     keys are held meanwhile.",
+        summary: "Copies the value of a key to a new key.",
+    },
+    Spec {
+        name: "move",
+        arity: Arity::exactly(3),
+        keys: Keys::Found(&Finder { codes: [1, 1, 1], is_movable: false, find: keys_of_move }),
+        run: Run::WriteMany(move_to),
+        flags: Flags::FAST,
+        since: "1.0.0",
+        complexity: "O(1)",
+        summary: "Moves a key to another database.",
     },
 ];
 
@@ -78,6 +122,12 @@ fn exists(entries: &Entries<'_>, _: &Call<'_>, reply: &mut Reply) -> Result<(), 
     Ok(())
 }
 
+/// TOUCH key ... -> how many exist. Looking them up is what touches them, but for a client that touches nothing else.
+fn touch(entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    reply.count(entries.iter().flatten().inspect(|entry| entry.touch(call.clock())).count());
+    Ok(())
+}
+
 /// TYPE key -> string, list, set, hash or none.
 fn type_of(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     reply.simple(entry.map_or("none", |entry| Type::of(entry).name()));
@@ -97,5 +147,105 @@ fn rename(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<E
     let value = slots.with(0, |slot| slot.take()).ok_or(Error::NoSuchKey)?;
     slots.with(1, |slot| slot.put(value));
     reply.ok();
-    Ok([(0, Effect::Changed(Event("rename_from"))), (1, Effect::Changed(Event("rename_to")))].into_iter().collect())
+    Ok(went("rename_from", "rename_to"))
+}
+
+/// RENAMENX key newkey -> 1, or 0 when there is a key with the new name.
+fn renamenx(slots: &mut Slots<'_>, _: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    if !slots.with(0, |slot| slot.exists()) {
+        return Err(Error::NoSuchKey);
+    }
+    Ok(carry(slots, reply, "rename_from", "rename_to"))
+}
+
+/// MOVE key db -> 1, or 0 when there is no such key here or there is one there.
+fn move_to(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    if call.database(2)? == call.db {
+        return Err(SAME_OBJECT);
+    }
+    Ok(carry(slots, reply, "move_from", "move_to"))
+}
+
+/// `COPY source destination [DB index] [REPLACE]` -> 1, or 0 when the source is missing or the destination is there.
+fn copy(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    let options = CopyOptions::parse(call)?;
+    if options.db.is_none_or(|db| db == call.db) && call.arg(1) == call.arg(2) {
+        return Err(SAME_OBJECT);
+    }
+    let is_free = options.replaces || !slots.with(1, |slot| slot.exists());
+    let copied = if is_free {
+        slots.with(0, |slot| slot.entry().map(|entry| entry.duplicate(call.arg(2), call.clock())))
+    } else {
+        None
+    };
+    reply.integer(i64::from(copied.is_some()));
+    let Some(copied) = copied else { return Ok(Effects::new()) };
+    slots.with(1, |slot| {
+        slot.remove();
+        slot.insert(copied);
+    });
+    Ok([(1, Effect::Changed(Event("copy_to")))].into_iter().collect())
+}
+
+const SAME_OBJECT: Error = Error::Other("ERR source and destination objects are the same");
+
+/// Takes the value of the first key to the second, unless that exists. Replies 1, or 0 when nothing was done.
+fn carry(slots: &mut Slots<'_>, reply: &mut Reply, from: &'static str, to: &'static str) -> Effects {
+    let value = if slots.with(1, |slot| slot.exists()) { None } else { slots.with(0, |slot| slot.take()) };
+    reply.integer(i64::from(value.is_some()));
+    let Some(value) = value else { return Effects::new() };
+    slots.with(1, |slot| slot.put(value));
+    went(from, to)
+}
+
+fn went(from: &'static str, to: &'static str) -> Effects {
+    [(0, Effect::Changed(Event(from))), (1, Effect::Changed(Event(to)))].into_iter().collect()
+}
+
+/// The key here, and the one of the same name in the database that is named.
+fn keys_of_move(arguments: Arguments<'_>) -> Places {
+    let there = Place { arg: 1, elsewhere: database(arguments, 2) };
+    [Place::here(1), there].into_iter().collect()
+}
+
+/// Both keys; the second in another database where the last DB says so.
+fn keys_of_copy(arguments: Arguments<'_>) -> Places {
+    let (mut elsewhere, mut i) = (None, 3);
+    while i < arguments.len() {
+        if arguments.is(i, "db") {
+            elsewhere = database(arguments, i + 1);
+            i += 1;
+        }
+        i += 1;
+    }
+    [Place::here(1), Place { arg: 2, elsewhere }].into_iter().collect()
+}
+
+/// The database that an argument names. Anything else is an error that the command words before it touches a slot.
+fn database(arguments: Arguments<'_>, i: usize) -> Option<u16> {
+    arguments.get(i).and_then(parse_u64).and_then(|index| u16::try_from(index).ok())
+}
+
+#[derive(Default)]
+struct CopyOptions {
+    db: Option<u16>,
+    replaces: bool,
+}
+
+impl CopyOptions {
+    fn parse(call: &Call<'_>) -> Result<Self, Error> {
+        let (mut options, mut i) = (Self::default(), 3);
+        while i < call.len() {
+            if call.is(i, "replace") {
+                options.replaces = true;
+            } else if call.is(i, "db") && i + 1 < call.len() {
+                i += 1;
+                options.db = Some(call.database(i)?);
+            } else {
+                return Err(Error::Syntax);
+            }
+            i += 1;
+        }
+        Ok(options)
+    }
 }

@@ -27,6 +27,16 @@ pub(super) const SPECS: &[Spec] = &[
         complexity: "O(1) for every call. O(N) for a complete iteration, N being the number of keys in the database.",
         summary: "Iterates over the key names in the database.",
     },
+    Spec {
+        name: "randomkey",
+        arity: Arity::exactly(1),
+        keys: Keys::None,
+        run: Run::Walk(randomkey),
+        flags: Flags::READONLY.and(Flags::TOUCHES_ARBITRARY_KEYS),
+        since: "1.0.0",
+        complexity: "O(1). O(N) in a small database, where N is the number of shards.",
+        summary: "Returns a random key name from the database.",
+    },
 ];
 
 /// KEYS pattern -> an array of the matching keys. Other commands run in between its slices.
@@ -96,4 +106,56 @@ fn scan(space: &mut dyn Keyspace, progress: &mut Progress, call: &Call<'_>, repl
     let cursor = if is_over { 0 } else { progress.position << bits | progress.part as u64 };
     scan::write(cursor, progress.found_count, &progress.found, reply);
     Ok(Step::Done)
+}
+
+/// RANDOMKEY -> the name of a key, each about as likely as another; nil when there is none.
+///
+/// Parts of a large database are nearly of one size: looking into random slots of random parts finds a key soon. A
+/// small one has empty parts, so they are counted.
+fn randomkey(space: &mut dyn Keyspace, _: &mut Progress, call: &Call<'_>, reply: &mut Reply) -> Result<Step, Error> {
+    /// A slot is full in about half of the cases, and its part is small in about half of them.
+    const GUESSES: usize = 64;
+    if !space.is_used(call.db) {
+        reply.nil();
+        return Ok(Step::Done);
+    }
+    let (parts, mut is_found, mut slots) = (space.parts(), false, 16);
+    for _ in 0..GUESSES {
+        space.read(call.db, fastrand::usize(..parts), &mut |table, _| {
+            // All slots of all parts are to be as likely, however many their part has.
+            slots = slots.max(2 * table.buckets().min(usize::MAX / 2));
+            let entry = table.entry_in(fastrand::usize(..slots)).filter(|entry| !entry.is_expired(call.now));
+            is_found = entry.inspect(|entry| reply.bulk(entry.key())).is_some();
+        });
+        if is_found {
+            return Ok(Step::Done);
+        }
+    }
+    let (mut total, mut chosen) = (0, None);
+    for part in 0..parts {
+        space.read(call.db, part, &mut |table, _| {
+            total += table.len();
+            // Each part is chosen in the end with the probability of its share.
+            if table.len() > 0 && fastrand::usize(..total) < table.len() {
+                chosen = Some(part);
+            }
+        });
+    }
+    let Some(chosen) = chosen else {
+        reply.nil();
+        return Ok(Step::Done);
+    };
+    let mut step = Step::More;
+    space.write(call.db, chosen, &mut |mut part| {
+        let Some(entry) = part.table.random(|bound| fastrand::usize(..bound)) else { return };
+        if entry.is_expired(call.now) {
+            // Looking it up removes it, so that the search comes to an end where every key has expired.
+            let key = entry.key().to_vec();
+            part.slot(&key, call.server.env.hasher.hash(&key), call.now);
+        } else {
+            reply.bulk(entry.key());
+            step = Step::Done;
+        }
+    });
+    Ok(step)
 }

@@ -33,6 +33,7 @@ mod tests;
 mod transaction;
 mod ttl;
 mod typed;
+mod wait;
 mod zset;
 
 pub use call::Call;
@@ -137,6 +138,14 @@ flags! {
     ALL_DATABASES = 14, "";
     /// Changes what the server runs with: never paused by CLIENT PAUSE ALL.
     NEVER_PAUSED = 15, "";
+    /// May wait.
+    BLOCKING = 17, "blocking";
+    /// Its arguments are databases, all of which it reaches.
+    NAMED_DATABASES = 18, "";
+    /// Leaves the access clocks of its keys alone: it asks about a key, not for its value.
+    NO_TOUCH = 19, "";
+    /// Its look-ups are neither hits nor misses.
+    UNCOUNTED = 20, "";
 }
 
 impl Flags {
@@ -265,7 +274,7 @@ impl<'a> Slots<'a> {
     pub fn with<T>(&mut self, i: usize, f: impl FnOnce(&mut Slot<'_>) -> T) -> T {
         let key = self.keys[i];
         let mut part = self.parts.part(key.elsewhere.unwrap_or(self.call.db), key.hash);
-        f(&mut part.slot(self.call.arg(key.arg as usize), key.hash, self.call.now))
+        f(&mut slot(&mut part, key, self.call))
     }
 
     /// The live entry of each key, in order, all at once: to look at several values before one is changed.
@@ -298,17 +307,24 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// The table of a key.
-fn table_of<'a, T: Tables + ?Sized>(tables: &'a T, key: Key, call: &Call<'_>) -> &'a Raw {
-    tables.table(key.elsewhere.unwrap_or(call.db), key.hash)
+/// The slot of a key in the part where it belongs. Finding the key is an access.
+#[inline]
+pub fn slot<'a>(part: &'a mut Part<'_>, key: Key, call: &Call<'a>) -> Slot<'a> {
+    let slot = part.slot(call.arg(key.arg as usize), key.hash, call.now);
+    if let Some(entry) = slot.entry() {
+        touch(entry, call);
+    }
+    slot
 }
 
 /// The live entry of a key in the table where it belongs; counted as a hit or a miss.
 #[inline]
 pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> Option<&'a Entry> {
     let found = live(table, key, call);
-    let count = if found.is_some() { &tally.hits } else { &tally.misses };
-    count.set(count.get() + 1);
+    if !call.command.flags.has(Flags::UNCOUNTED) {
+        let count = if found.is_some() { &tally.hits } else { &tally.misses };
+        count.set(count.get() + 1);
+    }
     found
 }
 
@@ -317,10 +333,21 @@ pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> O
 fn live<'a>(table: &'a Raw, key: Key, call: &Call<'_>) -> Option<&'a Entry> {
     let found = table.find_key(key.hash, call.arg(key.arg as usize)).map(|at| table.entry(at));
     let entry = found.filter(|entry| !entry.is_expired(call.now))?;
-    if !call.no_touch {
+    touch(entry, call);
+    Some(entry)
+}
+
+/// The table of a key.
+fn table_of<'a, T: Tables + ?Sized>(tables: &'a T, key: Key, call: &Call<'_>) -> &'a Raw {
+    tables.table(key.elsewhere.unwrap_or(call.db), key.hash)
+}
+
+/// Notes an access, unless client or command leave no trace.
+#[inline]
+fn touch(entry: &Entry, call: &Call<'_>) {
+    if !call.no_touch && !call.command.flags.has(Flags::NO_TOUCH) {
         entry.touch(call.clock());
     }
-    Some(entry)
 }
 
 /// The key space as a sequence of parts. Outside of transactions each visit locks one part.
@@ -341,8 +368,10 @@ pub trait Keyspace {
 }
 
 /// Everything that a command may reach, held exclusively.
-pub trait Held: Parts + Keyspace {}
-impl<T: Parts + Keyspace> Held for T {}
+pub trait Held: Parts + Keyspace {
+    /// Exchanges the keys of two databases, both of which are held. Who watches a key is told.
+    fn swap(&mut self, one: u16, other: u16);
+}
 
 /// How far a walk has come; kept between its slices.
 #[derive(Debug, Default)]
@@ -394,6 +423,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("generic", ttl::SPECS),
     ("generic", keyspace::SPECS),
     ("generic", object::SPECS),
+    ("generic", wait::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),
     ("connection", client::SPECS),

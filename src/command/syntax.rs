@@ -243,7 +243,7 @@ impl Writer<'_> {
             "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db" | "end" | "exactly"
             | "frequency" | "increment" | "index" | "index1" | "index2" | "len" | "limit" | "maxage"
             | "milliseconds" | "num-matches" | "numkeys" | "offset" | "protover" | "rank" | "seconds" | "start"
-            | "stop" | "timeout" | "ttl" => "integer",
+            | "stop" | "timeout" | "ttl" | "numlocal" | "numreplicas" => "integer",
             _ if name.starts_with("unix-time") => "unix-time",
             _ => "string",
         }
@@ -419,6 +419,8 @@ static ROWS: &[(&str, &str)] = &[
     ("ttl", "key"),
     ("type", "key"),
     ("unlink", "key [key ...]"),
+    ("wait", "numreplicas timeout"),
+    ("waitaof", "numlocal numreplicas timeout"),
     ("watch", "key [key ...]"),
     ("auth", "[username] password"),
     ("client|kill", "<ip:port | <ID client-id | TYPE <NORMAL | MASTER | REPLICA | PUBSUB> | USER username | ADDR ip:port | LADDR ip:port | SKIPME <YES | NO> | MAXAGE maxage> ...>"),

@@ -52,7 +52,7 @@ pub(super) const SPECS: &[Spec] = &[
         arity: Arity::exactly(2),
         keys: Keys::ONE,
         run: Run::Read(ttl),
-        flags: Flags::FAST,
+        flags: Flags::FAST.and(Flags::NO_TOUCH),
         since: "1.0.0",
         complexity: "O(1)",
         summary: "Returns the expiration time in seconds of a key.",
@@ -62,10 +62,30 @@ pub(super) const SPECS: &[Spec] = &[
         arity: Arity::exactly(2),
         keys: Keys::ONE,
         run: Run::Read(pttl),
-        flags: Flags::FAST,
+        flags: Flags::FAST.and(Flags::NO_TOUCH),
         since: "2.6.0",
         complexity: "O(1)",
         summary: "Returns the expiration time in milliseconds of a key.",
+    },
+    Spec {
+        name: "expiretime",
+        arity: Arity::exactly(2),
+        keys: Keys::ONE,
+        run: Run::Read(expiretime),
+        flags: Flags::FAST.and(Flags::NO_TOUCH),
+        since: "7.0.0",
+        complexity: "O(1)",
+        summary: "Returns the expiration time of a key as a Unix timestamp.",
+    },
+    Spec {
+        name: "pexpiretime",
+        arity: Arity::exactly(2),
+        keys: Keys::ONE,
+        run: Run::Read(pexpiretime),
+        flags: Flags::FAST.and(Flags::NO_TOUCH),
+        since: "7.0.0",
+        complexity: "O(1)",
+        summary: "Returns the expiration time of a key as a Unix milliseconds timestamp.",
     },
     Spec {
         name: "persist",
@@ -110,6 +130,19 @@ fn pttl(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(),
     Ok(())
 }
 
+/// EXPIRETIME key -> the deadline in seconds since the Unix epoch, rounded; -1 and -2 as for TTL.
+fn expiretime(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    // Rounded without a sign, which no deadline has: the latest one would overflow.
+    reply.integer(deadline(entry).map_or_else(|code| code, |millis| ((millis + 500) / 1000) as i64));
+    Ok(())
+}
+
+/// PEXPIRETIME key -> the deadline in milliseconds since the Unix epoch; -1 and -2 as for TTL.
+fn pexpiretime(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    reply.integer(deadline(entry).map_or_else(|code| code, |millis| millis as i64));
+    Ok(())
+}
+
 /// PERSIST key -> 1, or 0 when the key is missing or has no deadline.
 fn persist(slot: &mut Slot<'_>, _: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
     let had = slot.deadline().is_some();
@@ -119,11 +152,12 @@ fn persist(slot: &mut Slot<'_>, _: &Call<'_>, reply: &mut Reply) -> Result<Effec
 }
 
 fn millis_left(entry: Option<&Entry>, call: &Call<'_>) -> i64 {
-    match entry.map(Entry::deadline) {
-        None => -2,
-        Some(None) => -1,
-        Some(Some(deadline)) => deadline.saturating_sub(call.now) as i64,
-    }
+    deadline(entry).map_or_else(|code| code, |millis| millis.saturating_sub(call.now) as i64)
+}
+
+/// The deadline, or what is answered instead: -2 when the key is missing, -1 when it lives for ever.
+fn deadline(entry: Option<&Entry>) -> Result<u64, i64> {
+    entry.ok_or(-2)?.deadline().ok_or(-1)
 }
 
 /// Sets a deadline under the conditions NX, XX, GT, LT -> 1, or 0 when it was not set.

@@ -19,7 +19,7 @@ pub fn write(
     reply: &mut Reply,
 ) {
     let mark = reply.mark();
-    let mut slot = part.slot(call.arg(key.arg as usize), key.hash, call.now);
+    let mut slot = crate::command::slot(part, key, call);
     match run(&mut slot, call, reply) {
         Ok(effect) => apply(&mut slot, effect),
         Err(error) => {

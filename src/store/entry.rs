@@ -47,6 +47,9 @@ const ON_WHEEL: u32 = 1 << 6;
 const TIMED: u32 = 1 << 7;
 const CLOCK_SHIFT: u32 = 8;
 
+/// The bits of an access clock.
+pub const CLOCK_MASK: u32 = 0x00FF_FFFF;
+
 /// How the value of an entry is represented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -386,6 +389,18 @@ impl Entry {
         entry
     }
 
+    /// A copy with another key and access clock, and the same deadline. A large string is shared until one of both changes;
+    /// a large collection is copied, O(N).
+    pub fn duplicate(&self, key: &[u8], clock: u32) -> Self {
+        let content = match self.raw() {
+            Raw::Inline(kind, bytes) => Content::Inline(kind, bytes),
+            Raw::Int(int) => Content::Int(int),
+            Raw::Shared(bytes) => Content::Shared(Arc::clone(bytes)),
+            Raw::Boxed(object) => Content::Boxed(Box::new(object.clone())),
+        };
+        Self::new(key, content, self.deadline(), clock)
+    }
+
     /// Notes an access at `clock` (24 bits). Stores only on change, so that readers of a hot key share its line.
     pub fn touch(&self, clock: u32) {
         let header = self.header();
@@ -435,6 +450,11 @@ impl Entry {
     /// The access clock: the low 24 bits of a count of seconds.
     pub fn clock(&self) -> u32 {
         self.header().meta.load(Relaxed) >> CLOCK_SHIFT
+    }
+
+    /// Seconds since the last access, as of `clock`. The clock comes round after half a year.
+    pub fn idle_seconds(&self, clock: u32) -> u32 {
+        clock.wrapping_sub(self.clock()) & CLOCK_MASK
     }
 
     pub fn raw(&self) -> Raw<'_> {

@@ -4,12 +4,15 @@
 mod support;
 
 mod connection;
+mod database;
 mod dialect;
 mod geo;
 mod hash;
 mod hash_expiry;
 mod key;
+mod keyspace;
 mod list;
+mod object;
 mod oracle;
 mod protocol;
 mod redis_crate;
@@ -17,5 +20,7 @@ mod scan;
 mod set;
 mod string;
 mod transaction;
+mod ttl;
+mod wait;
 mod watch;
 mod zset;

@@ -165,9 +165,11 @@ impl Sharded {
         (db < self.shards.databases()).then(|| self.shards.part_of(db, key.hash))
     }
 
-    /// The parts that a command on the whole key space needs: its database, or all that are in use.
+    /// The parts that a command on the whole key space needs: its database, those that it names, or all in use.
     fn reach_of_whole(&self, call: &Call<'_>) -> SmallVec<[PartId; 16]> {
-        if call.command.flags.has(Flags::ALL_DATABASES) {
+        if call.command.flags.has(Flags::NAMED_DATABASES) {
+            self.shards.all_parts((1..call.len()).filter_map(|i| call.database(i).ok()))
+        } else if call.command.flags.has(Flags::ALL_DATABASES) {
             self.shards.all_parts((0..self.shards.databases()).filter(|&db| self.shards.is_used(db)))
         } else {
             self.shards.all_parts(std::iter::once(call.db))

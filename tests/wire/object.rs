@@ -1,0 +1,80 @@
+//! OBJECT, and which commands count as an access.
+
+use crate::support::{each_engine, same_as_redis};
+
+same_as_redis! {
+    fn object_encoding(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("OBJECT ENCODING k", "$-1\r\n");
+        client.check("SET k 123", "+OK\r\n");
+        client.check("OBJECT ENCODING k", "$3\r\nint\r\n");
+        client.check("SET k abc", "+OK\r\n");
+        client.check("object encoding k", "$6\r\nembstr\r\n");
+        client.request(&["SET", "k", &"x".repeat(44)]);
+        client.check("OBJECT ENCODING k", "$6\r\nembstr\r\n");
+        client.request(&["SET", "k", &"x".repeat(45)]);
+        client.check("OBJECT ENCODING k", "$3\r\nraw\r\n");
+        client.check("SADD s 1 2 3", ":3\r\n");
+        client.check("OBJECT ENCODING s", "$6\r\nintset\r\n");
+        client.check("HSET h f v", ":1\r\n");
+        client.check("OBJECT ENCODING h", "$8\r\nlistpack\r\n");
+        client.request(&["HSET", "h", "f", &"x".repeat(65)]);
+        client.check("OBJECT ENCODING h", "$9\r\nhashtable\r\n");
+        client.check("OBJECT", "-ERR wrong number of arguments for 'object' command\r\n");
+        client.check("OBJECT ENCODING", "-ERR wrong number of arguments for 'object|encoding' command\r\n");
+        client.check("OBJECT bogus k", "-ERR unknown subcommand 'bogus'. Try OBJECT HELP.\r\n");
+    }
+
+    fn a_missing_key_has_no_properties(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        for name in ["encoding", "freq", "idletime", "refcount"] {
+            client.check(&format!("OBJECT {name} k"), "$-1\r\n");
+            let error = format!("-ERR wrong number of arguments for 'object|{name}' command\r\n");
+            client.check(&format!("OBJECT {name}"), &error);
+            client.check(&format!("OBJECT {name} k x"), &error);
+        }
+    }
+
+    fn frequencies_are_not_counted(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("SET k v", "+OK\r\n");
+        client.check("OBJECT REFCOUNT k", ":1\r\n");
+        client.check(
+            "OBJECT FREQ k",
+            "-ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+             switching between policies at runtime LRU and LFU data will take some time to adjust.\r\n",
+        );
+    }
+}
+
+each_engine! {
+    /// Redis 7.0 has other encodings for short lists and sets of words; later versions have these.
+    fn object_encoding_of_redis_7_2(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("RPUSH l a", ":1\r\n");
+        client.check("OBJECT ENCODING l", "$8\r\nlistpack\r\n");
+        client.check("SADD s a", ":1\r\n");
+        client.check("OBJECT ENCODING s", "$8\r\nlistpack\r\n");
+        client.request(&["SADD", "s", &"x".repeat(65)]);
+        client.check("OBJECT ENCODING s", "$9\r\nhashtable\r\n");
+        client.request(&["RPUSH", "l", &"x".repeat(10_000)]);
+        client.check("OBJECT ENCODING l", "$9\r\nquicklist\r\n");
+    }
+
+    /// Redis counts OBJECT.
+    fn looking_at_a_key_is_neither_hit_nor_miss(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("SET k v", "+OK\r\n");
+        for look in ["OBJECT ENCODING k", "OBJECT IDLETIME k", "OBJECT REFCOUNT missing", "MEMORY USAGE k"] {
+            client.call(look);
+        }
+        client.call("EXISTS k missing");
+        let stats = client.call("INFO stats").text();
+        assert!(stats.contains("keyspace_hits:1\r\nkeyspace_misses:1\r\n"), "{stats}");
+    }
+}
