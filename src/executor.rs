@@ -306,7 +306,7 @@ fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
         return Admission::Refuse(Error::Other("NOAUTH Authentication required."));
     }
     if command.flags.has(Flags::DENYOOM) && server.is_out_of_memory() {
-        return Admission::Refuse(Error::Other("OOM command not allowed when used memory > 'maxmemory'."));
+        return Admission::Refuse(Error::OutOfMemory);
     }
     if session.queue.is_some() {
         if command.flags.has(Flags::NO_MULTI) {

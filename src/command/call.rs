@@ -6,7 +6,7 @@ use crate::lexer::Span;
 use crate::number;
 use crate::server::Server;
 
-use super::Command;
+use super::{Arguments, Command};
 
 /// The arguments of a request, and what a command may know about where it runs.
 #[derive(Clone, Copy)]
@@ -44,6 +44,11 @@ impl<'a> Call<'a> {
     pub fn args(&self, i: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
         let input = self.input;
         self.spans.get(i..).unwrap_or_default().iter().map(move |span| span.of(input))
+    }
+
+    /// The arguments as they were before this became a call.
+    pub fn arguments(&self) -> Arguments<'a> {
+        Arguments { input: self.input, spans: self.spans }
     }
 
     /// The argument as a strict decimal integer.

@@ -22,6 +22,8 @@ fn row(full_name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.0 == full_name)
 }
 
+const BY_OR_GET: &str = "RO access somewhere; For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort";
+
 /// By group, in alphabetical order within it.
 #[rustfmt::skip]
 static ROWS: &[Row] = &[
@@ -70,6 +72,8 @@ static ROWS: &[Row] = &[
     ("renamenx", &["RW access delete", "OW insert"], &[]),
     ("restore", &["OW update"], &[]),
     ("scan", &[], &["nondeterministic_output", "request_policy:special"]),
+    ("sort", &["RO access", BY_OR_GET, "OW update somewhere; For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array"], &[]),
+    ("sort_ro", &["RO access", BY_OR_GET], &[]),
     ("touch", &["RO"], &["request_policy:multi_shard", "response_policy:agg_sum"]),
     ("ttl", &["RO access"], &["nondeterministic_output"]),
     ("type", &["RO"], &[]),

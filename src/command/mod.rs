@@ -26,6 +26,7 @@ mod registry;
 mod scan;
 mod server;
 mod set;
+mod sort;
 mod string;
 mod syntax;
 #[cfg(all(test, not(kiba_loom)))]
@@ -423,6 +424,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("generic", ttl::SPECS),
     ("generic", keyspace::SPECS),
     ("generic", object::SPECS),
+    ("generic", sort::SPECS),
     ("generic", wait::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),

@@ -174,7 +174,8 @@ fn add(slot: &mut Slot<'_>, amount: i64, reply: &mut Reply) -> Result<Effect, Er
     Ok(Effect::Changed(Event("incrby")))
 }
 
-fn write_value(value: Option<Str<'_>>, reply: &mut Reply) {
+/// Writes a string, or nil.
+pub(super) fn write_value(value: Option<Str<'_>>, reply: &mut Reply) {
     match value {
         None => reply.nil(),
         Some(Str::Bytes(bytes)) => reply.bulk(bytes),

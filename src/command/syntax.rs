@@ -237,7 +237,7 @@ impl Writer<'_> {
         let command = self.command.full_name;
         match name {
             "key" | "newkey" | "source" | "destination" | "key1" | "key2" if !self.command.spec.keys.is_none() => "key",
-            "pattern" => "pattern",
+            "pattern" | "by-pattern" | "get-pattern" => "pattern",
             "increment" if command.ends_with("float") => "double",
             "timeout" if command.starts_with('b') => "double",
             "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db" | "end" | "exactly"
@@ -415,6 +415,8 @@ static ROWS: &[(&str, &str)] = &[
     ("renamenx", "key newkey"),
     ("restore", "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]"),
     ("scan", "cursor [MATCH pattern] [COUNT count] [TYPE type]"),
+    ("sort", "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] [ASC | DESC] [ALPHA] [STORE destination]"),
+    ("sort_ro", "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] [ASC | DESC] [ALPHA]"),
     ("touch", "key [key ...]"),
     ("ttl", "key"),
     ("type", "key"),

@@ -1,9 +1,7 @@
 //! Running one data command while everything it can reach is held exclusively: what both engines share.
 
 use super::apply::apply;
-use crate::command::{
-    Arguments, Call, Command, Effect, Effects, Entries, Held, Key, Parts, Progress, Run, Slots, Step, lookup,
-};
+use crate::command::{Call, Command, Effect, Effects, Entries, Held, Key, Parts, Progress, Run, Slots, Step, lookup};
 use crate::error::Error;
 use crate::reply::{Mark, Reply};
 use crate::server::Tally;
@@ -116,7 +114,7 @@ pub fn run(
         }
         Run::Whole(run) => settle(run(held, call, reply), mark, reply),
         Run::ManyOrWhole { is_whole, many, whole: run } => {
-            if is_whole(Arguments { input: call.input, spans: call.spans }) {
+            if is_whole(call.arguments()) {
                 whole(run, held, keys, call, reply);
             } else {
                 write_many(many, held, keys, call, reply);

@@ -18,6 +18,7 @@ mod protocol;
 mod redis_crate;
 mod scan;
 mod set;
+mod sort;
 mod string;
 mod transaction;
 mod ttl;

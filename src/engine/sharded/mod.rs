@@ -119,7 +119,7 @@ impl Sharded {
             }
             Run::ManyOrWhole { is_whole, many, whole } => {
                 *lock = Lock::None;
-                if is_whole(Arguments { input: call.input, spans: call.spans }) {
+                if is_whole(call.arguments()) {
                     let mut parts = self.shards.write_all(self.reach_of_whole(call), env);
                     held::whole(whole, &mut parts, keys, call, reply);
                 } else {
