@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod database;
 mod details;
+mod dump;
 mod expiry;
 mod geo;
 mod hash;
@@ -424,6 +425,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("generic", ttl::SPECS),
     ("generic", keyspace::SPECS),
     ("generic", object::SPECS),
+    ("generic", dump::SPECS),
     ("generic", sort::SPECS),
     ("generic", wait::SPECS),
     ("transactions", transaction::SPECS),

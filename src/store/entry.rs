@@ -452,6 +452,12 @@ impl Entry {
         self.header().meta.load(Relaxed) >> CLOCK_SHIFT
     }
 
+    /// Has the last access, as of `clock`, lie so many seconds back; the clock can tell half a year.
+    pub fn set_idle(&mut self, seconds: u64, clock: u32) {
+        let seconds = seconds.min(u64::from(CLOCK_MASK)) as u32;
+        self.touch(clock.wrapping_sub(seconds) & CLOCK_MASK);
+    }
+
     /// Seconds since the last access, as of `clock`. The clock comes round after half a year.
     pub fn idle_seconds(&self, clock: u32) -> u32 {
         clock.wrapping_sub(self.clock()) & CLOCK_MASK

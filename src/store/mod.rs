@@ -10,6 +10,7 @@ pub mod list;
 mod members;
 pub mod pack;
 mod part;
+pub mod rdb;
 pub mod set;
 mod slot;
 pub mod string;

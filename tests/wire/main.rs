@@ -6,6 +6,7 @@ mod support;
 mod connection;
 mod database;
 mod dialect;
+mod dump;
 mod geo;
 mod hash;
 mod hash_expiry;

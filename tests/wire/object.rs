@@ -1,6 +1,6 @@
 //! OBJECT, and which commands count as an access.
 
-use crate::support::{each_engine, same_as_redis};
+use crate::support::{Client, Value, each_engine, same_as_redis};
 
 same_as_redis! {
     fn object_encoding(peer) {
@@ -48,6 +48,32 @@ same_as_redis! {
              switching between policies at runtime LRU and LFU data will take some time to adjust.\r\n",
         );
     }
+
+    fn looking_at_a_key_is_no_access_but_using_it_is(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("SET k 5", "+OK\r\n");
+        let payload = client.request(&["DUMP", "k"]);
+        let Value::Bulk(payload) = payload else { panic!("{payload:?}") };
+        let reset = |client: &mut Client| {
+            let arguments: [&[u8]; 7] = [b"RESTORE", b"k", b"0", &payload, b"REPLACE", b"IDLETIME", b"1000"];
+            assert_eq!(client.request(&arguments), Value::Simple("OK".into()));
+        };
+        let idle = |client: &mut Client, key: &str| client.call(&format!("OBJECT IDLETIME {key}")).int();
+        for look in ["EXISTS k", "TYPE k", "TTL k", "PEXPIRETIME k", "OBJECT ENCODING k", "OBJECT REFCOUNT k", "MEMORY USAGE k"] {
+            reset(&mut client);
+            client.call(look);
+            assert!(idle(&mut client, "k") >= 1000, "{look}");
+        }
+        for usage in ["GET k", "TOUCH k", "MGET k", "EXPIRE k 100", "PERSIST k", "SET k 6", "INCR k", "LPUSH k x", "COPY k to REPLACE", "DUMP k"] {
+            reset(&mut client);
+            client.call(usage);
+            assert!(idle(&mut client, "k") < 1000, "{usage}");
+        }
+        reset(&mut client);
+        client.check("RENAME k to", "+OK\r\n");
+        assert!(idle(&mut client, "to") < 1000);
+    }
 }
 
 each_engine! {
@@ -63,6 +89,22 @@ each_engine! {
         client.check("OBJECT ENCODING s", "$9\r\nhashtable\r\n");
         client.request(&["RPUSH", "l", &"x".repeat(10_000)]);
         client.check("OBJECT ENCODING l", "$9\r\nquicklist\r\n");
+    }
+
+    fn a_client_without_a_trace_touches_on_purpose_only(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("SET k 5", "+OK\r\n");
+        let Value::Bulk(payload) = client.request(&["DUMP", "k"]) else { panic!("no payload") };
+        let arguments: [&[u8]; 7] = [b"RESTORE", b"k", b"0", &payload, b"REPLACE", b"IDLETIME", b"1000"];
+        client.request(&arguments);
+        client.check("CLIENT NO-TOUCH ON", "+OK\r\n");
+        for usage in ["GET k", "EXPIRE k 100", "INCR k", "DEL missing k2"] {
+            client.call(usage);
+            assert!(client.call("OBJECT IDLETIME k").int() >= 1000, "{usage}");
+        }
+        client.check("TOUCH k", ":1\r\n");
+        assert!(client.call("OBJECT IDLETIME k").int() < 1000);
     }
 
     /// Redis counts OBJECT.
