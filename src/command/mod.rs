@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod connection;
 mod database;
+mod debug;
 mod details;
 mod dump;
 mod expiry;
@@ -142,6 +143,8 @@ flags! {
     NEVER_PAUSED = 15, "";
     /// May wait.
     BLOCKING = 17, "blocking";
+    /// Only for those whom the configuration allows it.
+    PROTECTED = 21, "protected";
     /// Its arguments are databases, all of which it reaches.
     NAMED_DATABASES = 18, "";
     /// Leaves the access clocks of its keys alone: it asks about a key, not for its value.
@@ -191,16 +194,18 @@ pub enum Run {
     Container(&'static [Spec]),
     /// A subcommand may complete the name. Without one it is a command like [`Run::Session`].
     SessionOr(SessionRun, &'static [Spec]),
+    /// As [`Run::Session`], but some first arguments make it another command, which is not told to clients.
+    SessionElse(SessionRun, &'static [Spec]),
 }
 
 /// A command on the connection and the server.
 pub type SessionRun = fn(&mut Session, &Call<'_>, &mut Reply) -> Result<Next, Error>;
 
 impl Run {
-    /// The rows of a container; none for other commands.
+    /// The rows that a first argument chooses from; none for most commands.
     pub const fn subcommands(self) -> &'static [Spec] {
         match self {
-            Self::Container(specs) | Self::SessionOr(_, specs) => specs,
+            Self::Container(specs) | Self::SessionOr(_, specs) | Self::SessionElse(_, specs) => specs,
             _ => &[],
         }
     }
@@ -224,6 +229,8 @@ pub enum Next {
     Continue,
     /// Send what is there, then close.
     Close,
+    /// The reply and what follows wait so long. Nobody else does.
+    Sleep(std::time::Duration),
 }
 
 /// What a command changed about one key.
@@ -323,11 +330,17 @@ pub fn slot<'a>(part: &'a mut Part<'_>, key: Key, call: &Call<'a>) -> Slot<'a> {
 #[inline]
 pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> Option<&'a Entry> {
     let found = live(table, key, call);
+    count(found.is_some(), call, tally);
+    found
+}
+
+/// Counts a look-up as a hit or a miss.
+#[inline]
+pub fn count(is_hit: bool, call: &Call<'_>, tally: &Tally) {
     if !call.command.flags.has(Flags::UNCOUNTED) {
-        let count = if found.is_some() { &tally.hits } else { &tally.misses };
+        let count = if is_hit { &tally.hits } else { &tally.misses };
         count.set(count.get() + 1);
     }
-    found
 }
 
 /// The live entry of a key in the table where it belongs.
@@ -437,4 +450,5 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("server", info::SPECS),
     ("server", memory::SPECS),
     ("server", server::SPECS),
+    ("server", debug::SPECS),
 ];

@@ -445,6 +445,7 @@ static ROWS: &[(&str, &str)] = &[
     ("command|list", "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]"),
     ("config|get", "parameter [parameter ...]"),
     ("config|set", "parameter value [parameter value ...]"),
+    ("debug", "subcommand [argument [argument ...]]"),
     ("flushall", "[ASYNC | SYNC]"),
     ("flushdb", "[ASYNC | SYNC]"),
     ("info", "[section [section ...]]"),

@@ -221,7 +221,6 @@ options! {
     /// Without a password, serve only clients on this machine: yes or no.
     ProtectedMode protected_mode: bool = "protected-mode", Kind::Switch, "yes", AnyTime;
     /// Who may use DEBUG: no, yes, or local (clients on this machine).
-    /// Without effect yet.
     EnableDebugCommand enable_debug_command: Permission = "enable-debug-command", Kind::Choice(Permission::NAMES), "no", AtStart;
     /// Who may change protected options (dir, dbfilename) by CONFIG SET: no, yes, or local.
     EnableProtectedConfigs enable_protected_configs: Permission = "enable-protected-configs",

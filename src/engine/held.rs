@@ -120,7 +120,7 @@ pub fn run(
                 write_many(many, held, keys, call, reply);
             }
         }
-        Run::Session(_) | Run::SessionOr(..) | Run::Control(_) | Run::Container(_) => {
+        Run::Session(_) | Run::SessionOr(..) | Run::SessionElse(..) | Run::Control(_) | Run::Container(_) => {
             unreachable!("the executor runs these itself")
         }
     }

@@ -9,7 +9,7 @@ use super::table::{Raw, Table};
 use super::watch::{Flag, Watches};
 use super::wheel::{Due, TICK_MS, Wheel, tick_of};
 use super::{Entry, KeyHasher, Slot, timed};
-use crate::sync::{AtomicU64, OnceLock, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, OnceLock, Ordering};
 
 /// Names a part: its database and its number within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -290,6 +290,8 @@ pub struct Agenda {
     due: SkipSet<(u64, PartId)>,
     /// The tick that the sweeper sleeps until.
     asleep_until: AtomicU64,
+    /// Nothing is due, whatever is listed.
+    is_paused: AtomicBool,
     sweeper: OnceLock<Thread>,
 }
 
@@ -310,14 +312,27 @@ impl Agenda {
         }
     }
 
+    /// Has nothing come due until it is called again: keys then expire only when somebody asks for them.
+    pub fn set_paused(&self, is_paused: bool) {
+        // Relaxed, here and below: it takes effect soon, which is all that is promised.
+        self.is_paused.store(is_paused, Ordering::Relaxed);
+        if !is_paused && let Some(sweeper) = self.sweeper.get() {
+            sweeper.unpark();
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Relaxed)
+    }
+
     /// The first tick at which something is due.
     pub fn next_tick(&self) -> Option<u64> {
-        self.due.front().map(|first| first.value().0)
+        self.due.front().filter(|_| !self.is_paused()).map(|first| first.value().0)
     }
 
     /// Takes off a part that is due at or before `tick`.
     pub fn pop(&self, tick: u64) -> Option<PartId> {
-        let first = self.due.front().filter(|first| first.value().0 <= tick)?;
+        let first = self.due.front().filter(|first| first.value().0 <= tick && !self.is_paused())?;
         first.remove();
         Some(first.value().1)
     }

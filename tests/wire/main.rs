@@ -5,6 +5,7 @@ mod support;
 
 mod connection;
 mod database;
+mod debug;
 mod dialect;
 mod dump;
 mod geo;

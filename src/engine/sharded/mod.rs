@@ -127,7 +127,12 @@ impl Sharded {
                     held::write_many(many, &mut parts, keys, call, reply);
                 }
             }
-            Run::Walk(_) | Run::Session(_) | Run::SessionOr(..) | Run::Control(_) | Run::Container(_) => {
+            Run::Walk(_)
+            | Run::Session(_)
+            | Run::SessionOr(..)
+            | Run::SessionElse(..)
+            | Run::Control(_)
+            | Run::Container(_) => {
                 unreachable!("walks run in slices, the rest in the executor")
             }
         }

@@ -92,6 +92,13 @@ pub fn dump(entry: &Entry) -> Vec<u8> {
     payload
 }
 
+/// Bytes of a value in this format, without its type. As slow as [`dump`].
+pub fn size(entry: &Entry) -> usize {
+    let mut writer = Writer::default();
+    writer.value(entry);
+    writer.into_bytes().len() - 1
+}
+
 /// The value of a payload, without a deadline.
 ///
 /// # Errors
