@@ -145,6 +145,8 @@ flags! {
     BLOCKING = 17, "blocking";
     /// Only for those whom the configuration allows it.
     PROTECTED = 21, "protected";
+    /// First key, last key and step do not tell where all keys are (derived).
+    MOVABLE_KEYS = 22, "";
     /// Its arguments are databases, all of which it reaches.
     NAMED_DATABASES = 18, "";
     /// Leaves the access clocks of its keys alone: it asks about a key, not for its value.

@@ -39,6 +39,7 @@ impl Command {
             Run::Write(_) | Run::WriteMany(_) => Flags::WRITE,
             _ => Flags::NONE,
         };
+        let derived = if spec.keys.is_movable() { derived.and(Flags::MOVABLE_KEYS) } else { derived };
         Self { spec, group, full_name, flags: spec.flags.and(derived), index, subcommands, hidden }
     }
 

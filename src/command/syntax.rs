@@ -221,7 +221,7 @@ impl Writer<'_> {
 
     /// The number of the key specification that the next key belongs to.
     fn next_key(&mut self) -> usize {
-        let index = self.keys.min(details::key_uses(self.command.full_name).len().saturating_sub(1));
+        let index = details::index_of_use(self.command.full_name, self.keys);
         self.keys += 1;
         index
     }

@@ -11,6 +11,7 @@ mod dump;
 mod geo;
 mod hash;
 mod hash_expiry;
+mod introspection;
 mod key;
 mod keyspace;
 mod list;
