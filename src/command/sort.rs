@@ -19,7 +19,7 @@ use crate::store::list::{self, Edit, End};
 use crate::store::set::{self, Member};
 use crate::store::string::Str;
 use crate::store::table::Table;
-use crate::store::{Entry, hash};
+use crate::store::{Entry, hash, zset};
 
 pub(super) const SPECS: &[Spec] = &[
     Spec {
@@ -261,13 +261,15 @@ enum Source<'a> {
     Nothing,
     List(list::View<'a>),
     Set(set::View<'a>),
+    ZSet(zset::View<'a>),
 }
 
 impl<'a> Source<'a> {
     fn of(entry: Option<&'a Entry>) -> Result<Self, Error> {
         let Some(entry) = entry else { return Ok(Self::Nothing) };
-        let list = list::View::of(entry).map(Self::List);
-        list.or_else(|| set::View::of(entry).map(Self::Set)).ok_or(Error::WrongType)
+        let source = list::View::of(entry).map(Self::List);
+        let source = source.or_else(|| set::View::of(entry).map(Self::Set));
+        source.or_else(|| zset::View::of(entry).map(Self::ZSet)).ok_or(Error::WrongType)
     }
 
     fn len(self) -> usize {
@@ -275,6 +277,7 @@ impl<'a> Source<'a> {
             Self::Nothing => 0,
             Self::List(list) => list.len(),
             Self::Set(set) => set.len(),
+            Self::ZSet(zset) => zset.len(),
         }
     }
 
@@ -283,6 +286,7 @@ impl<'a> Source<'a> {
             Self::Nothing => {}
             Self::List(list) => list.iter().for_each(|element| visit(Member::Bytes(element))),
             Self::Set(set) => set.iter().for_each(visit),
+            Self::ZSet(zset) => zset.iter().for_each(|item| visit(Member::Bytes(item.member))),
         }
     }
 
@@ -296,6 +300,15 @@ impl<'a> Source<'a> {
             }
             Self::List(list) => list.range(start, end - start).map(Member::Bytes).collect(),
             Self::Set(set) => set.iter().skip(start).take(end - start).collect(),
+            Self::ZSet(zset) => {
+                let member = |item: zset::Item<'a>| Member::Bytes(item.member);
+                if options.is_descending {
+                    let len = zset.len();
+                    zset.range(len - end..len - start).rev().map(member).collect()
+                } else {
+                    zset.range(start..end).map(member).collect()
+                }
+            }
         }
     }
 }

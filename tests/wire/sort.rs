@@ -188,6 +188,28 @@ same_as_redis! {
         expect(&mut client, "LRANGE d 0 -1", "a b c");
     }
 
+    fn sorted_sets_by_everything_but_their_scores(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        let long = "9".repeat(70);
+        for members in ["1 30 2 4 3 100 4 2", &format!("1 30 2 4 3 100 4 2 9 {long}")] {
+            client.call("DEL z");
+            client.call(&format!("ZADD z {members}"));
+            let with_long = if members.len() > 30 { format!(" {long}") } else { String::new() };
+            expect(&mut client, "SORT z LIMIT 0 4", "2 4 30 100");
+            expect(&mut client, "SORT z ALPHA LIMIT 0 4", "100 2 30 4");
+            // Their own order is that of the scores.
+            expect(&mut client, "SORT z BY nosort", &format!("30 4 100 2{with_long}"));
+            expect(&mut client, "SORT z BY nosort LIMIT 1 2", "4 100");
+            let reversed = format!("{} 2 100 4 30", with_long.trim());
+            expect(&mut client, "SORT z BY nosort DESC", reversed.trim());
+            let part = if with_long.is_empty() { "100 4" } else { "2 100" };
+            expect(&mut client, "SORT_RO z BY nosort DESC LIMIT 1 2", part);
+            client.check("SORT z BY nosort LIMIT 0 3 STORE d", ":3\r\n");
+            expect(&mut client, "LRANGE d 0 -1", "30 4 100");
+        }
+    }
+
     fn options_are_looked_at_before_the_key(peer) {
         let server = peer.start();
         let mut client = server.client();
