@@ -16,6 +16,9 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     // Since 7.2 a name alone is allowed.
     ("command|getkeys", "arity", "-3"),
     ("command|getkeysandflags", "arity", "-3"),
+    // Since 7.2 with WITHSCORE.
+    ("zrank", "arity", "-3"),
+    ("zrevrank", "arity", "-3"),
     // EXEC announces how many replies follow; the others may wait for the disk while keys are held.
     ("client|reply", "flags", "[+noscript, +loading, +stale, +no_multi]"),
     ("config|rewrite", "flags", "[+admin, +noscript, +loading, +stale, +no_multi]"),
@@ -75,11 +78,18 @@ same_as_redis! {
             ("object freq a", "a"),
             ("restore a 0 payload", "a"),
             ("mset a 1 b 2", "a b"),
+            ("zunionstore d 2 a b weights 1 2", "d a b"),
+            ("zinter 2 a b withscores", "a b"),
+            ("zrangestore d a 0 -1", "d a"),
+            ("georadius a 1 2 3 km storedist b", "a b"),
         ] {
             let keys = client.call(&format!("COMMAND GETKEYS {request}"));
             let keys: Vec<String> = keys.items().iter().map(Value::text).collect();
             assert_eq!(keys.join(" "), expected, "{request}");
             assert_eq!(client.call(&format!("COMMAND GETKEYSANDFLAGS {request}")).items().len(), keys.len());
+        }
+        for request in ["zunionstore d 3 a b", "zunionstore d 0 a", "zinter x a", "zdiff -1 a b"] {
+            client.check(&format!("COMMAND GETKEYS {request}"), "-ERR Invalid arguments specified for command\r\n");
         }
         client.check("COMMAND GETKEYS swapdb 0 1", "-ERR The command has no key arguments\r\n");
         client.check("COMMAND GETKEYS copy a", "-ERR Invalid number of arguments specified for command\r\n");
