@@ -54,11 +54,9 @@ const NOTES: &[(&str, &str)] = &[
     ("memory|usage", "SAMPLES without effect: sizes are kept"),
     ("object|freq", "an error: no policy that counts accesses can be chosen"),
     ("object|refcount", "always 1"),
-    ("restore", "no streams, modules, and fields with a time to live; FREQ without effect"),
+    ("restore", "no streams and modules; FREQ without effect"),
     ("set", "no IFEQ, IFNE, IFDEQ, IFDNE of Redis 8.4"),
     ("shutdown", "no SAVE; NOW and FORCE without effect"),
-    ("sort", "lists and sets; sorted sets will follow"),
-    ("sort_ro", "lists and sets; sorted sets will follow"),
     ("wait", "0 at once: there are no replicas"),
     ("waitaof", "0 at once: there are no replicas and no log"),
 ];

@@ -96,7 +96,7 @@ fn object(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         entry.address(),
         encoding(entry),
-        rdb::size(entry),
+        rdb::size(entry, call.now),
         entry.clock(),
         entry.idle_seconds(call.clock()),
     ));

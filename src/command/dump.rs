@@ -33,9 +33,9 @@ pub(super) const SPECS: &[Spec] = &[
 ];
 
 /// DUMP key -> the payload; nil when the key is missing.
-fn dump(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+fn dump(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     match entry {
-        Some(entry) => reply.bulk(&rdb::dump(entry)),
+        Some(entry) => reply.bulk(&rdb::dump(entry, call.now)),
         None => reply.nil(),
     }
     Ok(())
@@ -63,10 +63,11 @@ fn restore(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Ef
         // Not beyond what other commands can set.
         ttl => Some(ttl.saturating_add(call.now).min(i64::MAX as u64)),
     };
-    if deadline.is_some_and(|deadline| deadline <= call.now) {
+    entry.set_deadline(deadline);
+    // The time of all fields of a hash may be over as well.
+    if entry.is_expired(call.now) {
         return Ok(if existed { Effect::Changed(Event("del")) } else { Effect::None });
     }
-    entry.set_deadline(deadline);
     if let Some(seconds) = options.idle_seconds {
         entry.set_idle(seconds, call.clock());
     }

@@ -38,6 +38,7 @@ fn content(client: &mut Client, key: &str) -> (String, Vec<String>) {
             pairs.sort();
             pairs
         }
+        "zset" => client.call(&format!("ZRANGE {key} 0 -1 WITHSCORES")).items().iter().map(Value::text).collect(),
         other => panic!("{other}"),
     };
     (kind, elements)
@@ -75,6 +76,17 @@ fn fill(client: &mut Client) -> Vec<String> {
     add("hash:words", "HSET", texts(100, &|i| format!("field or value {i}")));
     add("hash:wide", "HSET", vec!["f".into(), long.clone(), "g".into(), mixed.clone()]);
     add("hash:long", "HSET", texts(4000, &|i| format!("{i}")));
+    let scored = |count: usize, text: &dyn Fn(usize) -> String| {
+        (0..count).flat_map(|i| [format!("{}", i as f64 / 4.0 - 3.0), text(i)]).collect::<Vec<String>>()
+    };
+    add("zset:small", "ZADD", scored(20, &|i| format!("{}", i * 100)));
+    add(
+        "zset:edges",
+        "ZADD",
+        ["inf", "a", "-inf", "b", "-0", "c", "0", "d", "9007199254740993", "e"].map(str::to_owned).to_vec(),
+    );
+    add("zset:wide", "ZADD", vec!["1.5".into(), long.clone(), "-1.5".into(), mixed.clone()]);
+    add("zset:long", "ZADD", scored(3000, &|i| format!("member {i}")));
     for (key, request) in &fills {
         client.request(&[vec!["DEL".to_owned()], vec![key.clone()]].concat());
         assert!(!client.request(request).is_error(), "{key}");
@@ -216,6 +228,36 @@ each_engine! {
             if from_redis.len() < 20 && !key.starts_with("set") {
                 assert_eq!(from_kiba, from_redis, "{key}");
             }
+        }
+    }
+
+    /// Redis has them since 7.4.
+    fn fields_take_their_deadlines_along(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        for value in ["v", &"v".repeat(70)] {
+            client.call("DEL h copy");
+            client.check(&format!("HSET h f {value} g w h x"), ":3\r\n");
+            client.check("HPEXPIREAT h 33177117420000 FIELDS 1 f", "*1\r\n:1\r\n");
+            client.check("HPEXPIREAT h 33177117419999 FIELDS 1 h", "*1\r\n:1\r\n");
+            let payload = dump(&mut client, "h");
+            assert_eq!(payload[payload.len() - 10], 12);
+            restore(&mut client, "copy", &payload);
+            assert_eq!(content(&mut client, "copy"), content(&mut client, "h"));
+            let expected = "*3\r\n:33177117420000\r\n:-1\r\n:33177117419999\r\n";
+            client.check("HPEXPIRETIME copy FIELDS 3 f g h", expected);
+            client.check("COPY h copy REPLACE", ":1\r\n");
+            client.check("HPEXPIRETIME copy FIELDS 3 f g h", expected);
+            // What is due by the time it arrives does not come back.
+            client.check("HPEXPIRE h 20 FIELDS 1 f", "*1\r\n:1\r\n");
+            let payload = dump(&mut client, "h");
+            client.check("HDEL h g h", ":2\r\n");
+            let last = dump(&mut client, "h");
+            while client.call("EXISTS h").int() == 1 {}
+            restore(&mut client, "h", &payload);
+            assert_eq!(content(&mut client, "h").1, ["g=w", "h=x"]);
+            restore(&mut client, "h", &last);
+            client.check("EXISTS h", ":0\r\n");
         }
     }
 

@@ -30,11 +30,11 @@ pub use self::reader::Reader;
 pub use self::writer::Writer;
 use super::{Entry, Limits};
 
-/// The version that is written: Redis 7.0's.
+/// The version that is written, Redis 7.0's, but for what came later.
 const VERSION: u16 = 10;
 
-/// The last version that is read: Redis 7.4's.
-const VERSION_MAX: u16 = 12;
+/// The first version of hashes whose fields have deadlines, Redis 7.4's; the last one that is read.
+const VERSION_OF_TIMED: u16 = 12;
 
 /// Bytes of version and checksum.
 const FOOTER: usize = 10;
@@ -46,15 +46,21 @@ mod kind {
     pub const STRING: u8 = 0;
     pub const LIST: u8 = 1;
     pub const SET: u8 = 2;
+    pub const ZSET: u8 = 3;
     pub const HASH: u8 = 4;
+    pub const ZSET_2: u8 = 5;
     pub const HASH_ZIPMAP: u8 = 9;
     pub const LIST_ZIPLIST: u8 = 10;
     pub const SET_INTSET: u8 = 11;
+    pub const ZSET_ZIPLIST: u8 = 12;
     pub const HASH_ZIPLIST: u8 = 13;
     pub const LIST_QUICKLIST: u8 = 14;
     pub const HASH_LISTPACK: u8 = 16;
+    pub const ZSET_LISTPACK: u8 = 17;
     pub const LIST_QUICKLIST_2: u8 = 18;
     pub const SET_LISTPACK: u8 = 20;
+    pub const HASH_TIMED: u8 = 24;
+    pub const HASH_LISTPACK_TIMED: u8 = 25;
 }
 
 /// Bytes that are no value.
@@ -81,32 +87,34 @@ pub struct Making<'a> {
     pub string_max: usize,
 }
 
-/// The payload of a value.
-pub fn dump(entry: &Entry) -> Vec<u8> {
+/// The payload of a value at the time `now`.
+pub fn dump(entry: &Entry, now: u64) -> Vec<u8> {
     let mut writer = Writer::default();
-    writer.value(entry);
+    writer.value(entry, now);
     let mut payload = writer.into_bytes();
-    payload.extend_from_slice(&VERSION.to_le_bytes());
+    let is_timed = matches!(payload[0], kind::HASH_TIMED | kind::HASH_LISTPACK_TIMED);
+    let version = if is_timed { VERSION_OF_TIMED } else { VERSION };
+    payload.extend_from_slice(&version.to_le_bytes());
     let checksum = CRC.checksum(&payload);
     payload.extend_from_slice(&checksum.to_le_bytes());
     payload
 }
 
 /// Bytes of a value in this format, without its type. As slow as [`dump`].
-pub fn size(entry: &Entry) -> usize {
+pub fn size(entry: &Entry, now: u64) -> usize {
     let mut writer = Writer::default();
-    writer.value(entry);
+    writer.value(entry, now);
     writer.into_bytes().len() - 1
 }
 
-/// The value of a payload, without a deadline.
+/// The value of a payload, without a deadline of its own; fields of a hash may have some, and be due.
 ///
 /// # Errors
 /// Why it is none.
 pub fn restore(payload: &[u8], making: &Making<'_>) -> Result<Entry, Refused> {
     let (body, footer) = payload.len().checked_sub(FOOTER).map(|at| payload.split_at(at)).ok_or(Refused::Footer)?;
     let (version, checksum) = footer.split_at(2);
-    let is_known = u16::from_le_bytes(version.try_into().expect("two bytes")) <= VERSION_MAX;
+    let is_known = u16::from_le_bytes(version.try_into().expect("two bytes")) <= VERSION_OF_TIMED;
     let expected = CRC.checksum(&payload[..payload.len() - checksum.len()]);
     if !is_known || checksum != expected.to_le_bytes() {
         return Err(Refused::Footer);

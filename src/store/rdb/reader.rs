@@ -39,6 +39,10 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_le_bytes)
     }
 
+    pub fn u64_le(&mut self) -> Result<u64, Damaged> {
+        self.array().map(u64::from_le_bytes)
+    }
+
     pub fn u32_be(&mut self) -> Result<u32, Damaged> {
         self.array().map(u32::from_be_bytes)
     }

@@ -116,7 +116,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn kinds() -> impl Strategy<Value = Type> {
-    prop::sample::select(vec![Type::String, Type::List, Type::Set, Type::Hash])
+    prop::sample::select(vec![Type::String, Type::List, Type::Set, Type::Hash, Type::ZSet])
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
@@ -125,12 +125,14 @@ fn limits() -> impl Strategy<Value = Limits> {
         set_max_intset_entries: 2,
         set_max_listpack_entries: 3,
         hash_max_listpack_entries: 2,
+        zset_max_listpack_entries: 2,
         ..Limits::default()
     };
     let large = Limits {
         list_max_listpack_size: -5,
         set_max_listpack_value: 30_000,
         hash_max_listpack_value: 30_000,
+        zset_max_listpack_value: 30_000,
         ..Limits::default()
     };
     prop::sample::select(vec![Limits::default(), small, large])
@@ -148,7 +150,7 @@ proptest! {
     #[test]
     fn a_value_comes_back(kind in kinds(), texts in prop::collection::vec(text(), 1..40), limits in limits()) {
         let entry = made(kind, &texts, &limits);
-        let payload = dump(&entry);
+        let payload = dump(&entry, 0);
         let found = restore(&payload, &making(&limits)).expect("just written");
         prop_assert_eq!(content(&found), content(&entry));
         // A set or hash that was larger once keeps its table, but its copy need not.
@@ -162,6 +164,33 @@ proptest! {
     }
 
     #[test]
+    fn deadlines_of_fields_come_back(
+        fields in prop::collection::btree_map(text(), prop::option::of(1..1000_u64), 1..40), limits in limits(), now in 0..1200_u64
+    ) {
+        let mut entry = hash::create(KEY, 5);
+        let mut edit = hash::Edit::of(&mut entry, &limits, 0).expect("a hash");
+        for (field, deadline) in &fields {
+            edit.set(field, b"v");
+            if deadline.is_some() {
+                edit.set_deadline(field, *deadline);
+            }
+        }
+        if entry.is_expired(now) {
+            return Ok(());
+        }
+        let payload = dump(&entry, now);
+        let is_alive = |deadline: &Option<u64>| deadline.is_none_or(|deadline| deadline > now);
+        let is_timed = fields.values().any(|deadline| deadline.is_some() && is_alive(deadline));
+        prop_assert_eq!(payload[payload.len() - FOOTER], if is_timed { 12 } else { 10 });
+        let found = restore(&payload, &making(&limits)).expect("just written");
+        let view = hash::View::of(&found, 0).expect("a hash");
+        prop_assert_eq!(view.len(), fields.values().filter(|deadline| is_alive(deadline)).count());
+        for (field, deadline) in fields.iter().filter(|(_, deadline)| is_alive(deadline)) {
+            prop_assert_eq!(view.deadline(field), Some(*deadline));
+        }
+    }
+
+    #[test]
     fn changed_bytes_are_a_value_or_refused(
         kind in kinds(),
         texts in prop::collection::vec(text(), 1..12),
@@ -170,7 +199,7 @@ proptest! {
         cuts in any::<bool>(),
     ) {
         let limits = Limits::default();
-        let payload = dump(&made(kind, &texts, &limits));
+        let payload = dump(&made(kind, &texts, &limits), 0);
         let mut body = payload[..payload.len() - FOOTER].to_vec();
         changes.iter().for_each(|(at, byte)| body[at.index(payload.len() - FOOTER)] = *byte);
         if cuts {
@@ -179,7 +208,7 @@ proptest! {
         if let Ok(entry) = restore(&sealed(&body, VERSION), &making(&limits)) {
             let (kind, elements) = content(&entry);
             prop_assert!(kind == Type::String || !elements.is_empty());
-            let again = restore(&dump(&entry), &making(&limits)).expect("just written");
+            let again = restore(&dump(&entry, 0), &making(&limits)).expect("just written");
             prop_assert_eq!(content(&again), (kind, elements));
         }
     }
@@ -203,7 +232,7 @@ proptest! {
     #[test]
     fn a_changed_bit_is_noticed(kind in kinds(), texts in prop::collection::vec(text(), 1..6), at in any::<prop::sample::Index>(), bit in 0..8) {
         let limits = Limits::default();
-        let mut payload = dump(&made(kind, &texts, &limits));
+        let mut payload = dump(&made(kind, &texts, &limits), 0);
         let at = at.index(payload.len());
         payload[at] ^= 1_u8 << bit;
         prop_assert_eq!(restore(&payload, &making(&limits)).map(|_| ()), Err(Refused::Footer));
@@ -289,6 +318,19 @@ fn what_is_no_value_is_refused() {
         ("a listpack without an end", b"\x14\x08\x08\0\0\0\x01\0\x01\x01"),
         ("an element whose length behind it lies", b"\x14\x09\x09\0\0\0\x01\0\x01\x02\xff"),
         ("an element that leads out of its listpack", b"\x14\x0a\x0a\0\0\0\x01\0\xbf\x01\x02\xff"),
+        (
+            "a field with a deadline that is none",
+            b"\x19\0\0\0\0\0\0\0\0\x0e\x0e\0\0\0\x03\0\x01\x01\x01\x01\x81x\x02\xff",
+        ),
+        ("a field with a deadline after all time", b"\x18\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\x01f\x01v"),
+        ("a field with a deadline twice", b"\x18\x01\0\0\0\0\0\0\0\x02\x01\x01f\x01v\x01\x01f\x01v"),
+        ("triples that end early", b"\x19\0\0\0\0\0\0\0\0\x0b\x0b\0\0\0\x02\0\x01\x01\x01\x01\xff"),
+        ("a sorted set without members", b"\x05\0"),
+        ("a sorted set with a member twice", b"\x03\x02\x01a\x011\x01a\x012"),
+        ("a score that is no number", b"\x05\x01\x01a\0\0\0\0\0\0\xf8\x7f"),
+        ("a score that was no number in an old form", b"\x03\x01\x01a\xfd"),
+        ("a score that is a word", b"\x03\x01\x01a\x01x"),
+        ("a member without a score", b"\x11\x09\x09\0\0\0\x01\0\x01\x01\xff"),
         ("a zipmap without fields", b"\x09\x02\0\xff"),
         ("a zipmap without an end", b"\x09\x05\x01\x01a\x01\0"),
         ("a ziplist whose last entry is elsewhere", b"\x0a\x0d\x0d\0\0\0\x0b\0\0\0\x01\0\0\xf2\xff"),
@@ -302,6 +344,8 @@ fn what_is_no_value_is_refused() {
         ("a listpack", b"\x14\x09\x09\0\0\0\x01\0\x01\x01\xff"),
         ("a ziplist", b"\x0a\x0d\x0d\0\0\0\x0a\0\0\0\x01\0\0\xf2\xff"),
         ("an intset", b"\x0b\x0c\x02\0\0\0\x02\0\0\0\x01\0\x02\0"),
+        ("a sorted set in an old form", b"\x03\x03\x01a\x031.5\x01b\xff\x01c\xfe"),
+        ("a hash with a deadline", b"\x18\x05\0\0\0\0\0\0\0\x02\x01\x01f\x01v\0\x01g\x01v"),
         ("a zipmap", b"\x09\x09\x01\x01a\x01\x02b..\xff"),
     ];
     for (name, body) in fine {

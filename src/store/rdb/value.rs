@@ -1,10 +1,14 @@
 //! Values out of Redis' format.
 
+use smallvec::SmallVec;
+
 use super::reader::Reader;
 use super::{Damaged, Making, kind, listpack, ziplist, zipmap};
+use crate::number::{parse_f64, parse_u64};
 use crate::store::list::End;
 use crate::store::set::Member;
-use crate::store::{Entry, hash, list, set, string};
+use crate::store::timed::DEADLINE_MAX;
+use crate::store::{Entry, hash, list, set, string, zset};
 
 /// A node of a list that is one element, and one that is a listpack.
 const NODE_PLAIN: u64 = 1;
@@ -29,6 +33,8 @@ impl Reader<'_> {
             kind @ (kind::HASH | kind::HASH_ZIPMAP | kind::HASH_ZIPLIST | kind::HASH_LISTPACK) => {
                 self.hash(kind, making)
             }
+            kind @ (kind::HASH_TIMED | kind::HASH_LISTPACK_TIMED) => self.timed_hash(kind, making),
+            kind @ (kind::ZSET | kind::ZSET_2 | kind::ZSET_ZIPLIST | kind::ZSET_LISTPACK) => self.zset(kind, making),
             _ => Err(Damaged),
         }
     }
@@ -110,6 +116,79 @@ impl Reader<'_> {
             }
         }
         if hash.is_empty() { Err(Damaged) } else { Ok(entry) }
+    }
+}
+
+impl Reader<'_> {
+    /// A hash of which fields have deadlines. Those that are due are in it.
+    fn timed_hash(&mut self, kind: u8, making: &Making<'_>) -> Result<Entry, Damaged> {
+        let mut entry = hash::create(making.key, making.clock);
+        // At this time nothing is due.
+        let mut hash = hash::Edit::of(&mut entry, making.limits, 0).ok_or(Damaged)?;
+        let mut set = |field: &[u8], value: &[u8], deadline: u64| {
+            let is_new = hash.set(field, value) && deadline <= DEADLINE_MAX;
+            let is_set = is_new && (deadline == 0 || hash.set_deadline(field, Some(deadline)));
+            is_set.then_some(()).ok_or(Damaged)
+        };
+        let first = self.u64_le()?;
+        if kind == kind::HASH_TIMED {
+            for _ in 0..self.count()? {
+                let offset = self.number()?;
+                let (field, value) = (self.string(making.string_max)?, self.string(making.string_max)?);
+                let deadline = match offset {
+                    0 => 0,
+                    offset => first.checked_add(offset - 1).ok_or(Damaged)?,
+                };
+                set(&field, &value, deadline)?;
+            }
+        } else {
+            let bytes = self.string(making.string_max)?;
+            let mut triple = SmallVec::<[Member<'_>; 3]>::new();
+            listpack::each(&bytes, |element| {
+                triple.push(element);
+                if let [field, value, deadline] = &triple[..] {
+                    set(field, value, parse_u64(deadline).ok_or(Damaged)?)?;
+                    triple.clear();
+                }
+                Ok(())
+            })?;
+            triple.is_empty().then_some(()).ok_or(Damaged)?;
+        }
+        if hash.is_empty() { Err(Damaged) } else { Ok(entry) }
+    }
+
+    fn zset(&mut self, kind: u8, making: &Making<'_>) -> Result<Entry, Damaged> {
+        let mut entry = zset::create(making.key, making.clock);
+        let mut zset = zset::Edit::of(&mut entry, making.limits).ok_or(Damaged)?;
+        let mut set = |member: &[u8], score: f64| {
+            let is_number = !score.is_nan();
+            (is_number && zset.set(member, score)).then_some(()).ok_or(Damaged)
+        };
+        if matches!(kind, kind::ZSET | kind::ZSET_2) {
+            for _ in 0..self.count()? {
+                let member = self.string(making.string_max)?;
+                let score = if kind == kind::ZSET { self.score()? } else { f64::from_bits(self.u64_le()?) };
+                set(&member, score)?;
+            }
+        } else {
+            let bytes = self.string(making.string_max)?;
+            let set = |member: &[u8], score: &[u8]| set(member, parse_f64(score).ok_or(Damaged)?);
+            match kind {
+                kind::ZSET_ZIPLIST => pairs(|visit| ziplist::each(&bytes, visit), set)?,
+                _ => pairs(|visit| listpack::each(&bytes, visit), set)?,
+            }
+        }
+        if zset.is_empty() { Err(Damaged) } else { Ok(entry) }
+    }
+
+    /// A score as text behind its length, as Redis wrote it up to 2.8; some lengths are scores themselves.
+    fn score(&mut self) -> Result<f64, Damaged> {
+        match self.byte()? {
+            253 => Ok(f64::NAN),
+            254 => Ok(f64::INFINITY),
+            255 => Ok(f64::NEG_INFINITY),
+            len => parse_f64(self.take(usize::from(len))?).ok_or(Damaged),
+        }
     }
 }
 

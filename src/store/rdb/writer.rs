@@ -3,10 +3,10 @@
 use super::kind;
 use super::listpack::{self, Builder};
 use super::lzf::Compressor;
-use crate::number::parse_i64;
+use crate::number::{format_f64, parse_i64};
 use crate::store::intset::Ints;
 use crate::store::string::Str;
-use crate::store::{Entry, hash, list, set};
+use crate::store::{Entry, hash, list, set, zset};
 
 /// Strings up to this length are not worth compressing, and compressing has to save this much.
 const SHORT: usize = 20;
@@ -14,9 +14,6 @@ const SAVED_MIN: usize = 4;
 
 /// Bytes of one node of a list, unless a single element has more: Redis' default.
 const NODE_BYTES: usize = 8192;
-
-/// Bytes of a listpack that holds a whole hash: far below what Redis takes, far above the default limits.
-const LISTPACK_BYTES: usize = 1 << 20;
 
 /// Appends values to a vector.
 #[derive(Debug, Default)]
@@ -30,8 +27,8 @@ impl Writer {
         self.out
     }
 
-    /// The type of a value, and the value.
-    pub fn value(&mut self, entry: &Entry) {
+    /// The type of a value, and the value as it is at the time `now`.
+    pub fn value(&mut self, entry: &Entry, now: u64) {
         if let Some(string) = Str::of(entry) {
             self.out.push(kind::STRING);
             match string {
@@ -43,8 +40,10 @@ impl Writer {
             self.list(list);
         } else if let Some(set) = set::View::of(entry) {
             self.set(set);
-        } else if let Some(hash) = hash::View::of(entry, 0) {
+        } else if let Some(hash) = hash::View::of(entry, now) {
             self.hash(hash);
+        } else if let Some(zset) = zset::View::of(entry) {
+            self.zset(zset);
         }
     }
 
@@ -82,11 +81,14 @@ impl Writer {
     }
 
     fn hash(&mut self, hash: hash::View<'_>) {
-        if let hash::View::Packed(pack) = hash
-            && pack.bytes().len() <= LISTPACK_BYTES
-        {
+        let is_small = matches!(hash, hash::View::Packed(_) | hash::View::TimedPack(_));
+        let first = hash.iter().filter_map(|(field, _)| hash.deadline(field).flatten()).min();
+        if let Some(first) = first {
+            return self.timed_hash(hash, first, is_small);
+        }
+        if is_small {
             let mut fields = Builder::new();
-            pack.iter().for_each(|text| fields.push(text));
+            hash.iter().flat_map(|(field, value)| [field, value]).for_each(|text| fields.push(text));
             self.out.push(kind::HASH_LISTPACK);
             return self.string(&fields.finish());
         }
@@ -95,6 +97,50 @@ impl Writer {
         for (field, value) in hash.iter() {
             self.string(field);
             self.string(value);
+        }
+    }
+
+    /// A hash of which fields have deadlines, the first of them at `first`.
+    fn timed_hash(&mut self, hash: hash::View<'_>, first: u64, is_small: bool) {
+        let fields = hash.iter().map(|(field, value)| (field, value, hash.deadline(field).flatten()));
+        if is_small {
+            let mut triples = Builder::new();
+            // Those without a deadline come last, as they do in the pack.
+            for (field, value, deadline) in fields {
+                triples.push(field);
+                triples.push(value);
+                triples.push(itoa::Buffer::new().format(deadline.unwrap_or(0)).as_bytes());
+            }
+            self.out.push(kind::HASH_LISTPACK_TIMED);
+            self.out.extend_from_slice(&first.to_le_bytes());
+            return self.string(&triples.finish());
+        }
+        self.out.push(kind::HASH_TIMED);
+        self.out.extend_from_slice(&first.to_le_bytes());
+        self.length(hash.len() as u64);
+        for (field, value, deadline) in fields {
+            // Counted from the first, and from 1.
+            self.length(deadline.map_or(0, |deadline| deadline - first + 1));
+            self.string(field);
+            self.string(value);
+        }
+    }
+
+    fn zset(&mut self, zset: zset::View<'_>) {
+        if let zset::View::Packed(_) = zset {
+            let mut items = Builder::new();
+            for item in zset.iter() {
+                items.push(item.member);
+                items.push(&format_f64(item.score));
+            }
+            self.out.push(kind::ZSET_LISTPACK);
+            return self.string(&items.finish());
+        }
+        self.out.push(kind::ZSET_2);
+        self.length(zset.len() as u64);
+        for item in zset.iter() {
+            self.string(item.member);
+            self.out.extend_from_slice(&item.score.to_le_bytes());
         }
     }
 
