@@ -200,7 +200,7 @@ options! {
     /// Whose answers to give where the original Kiba differs from Redis: redis or original.
     Dialect dialect: Dialect = "dialect", Kind::Choice(Dialect::NAMES), "redis", AtStart;
     /// Number of databases that SELECT can choose from.
-    Databases databases: u32 = "databases", Kind::Integer { min: 1, max: 65536 }, "16", AtStart;
+    Databases databases: u32 = "databases", Kind::Integer { min: 1, max: u16::MAX as i64 }, "16", AtStart;
     /// The Redis version to report: clients decide by it which commands they may send.
     CompatVersion compat_version: Arc<str> = "compat-version",
         Kind::Text { check: check::compat_version, expected: "a version such as 7.4.2", many: false }, "7.4.2", AtStart;
