@@ -73,7 +73,7 @@ fn debug(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Er
         (b"quicklist-packed-threshold", 3) => {
             // Redis' bound.
             const MOST: u128 = (1 << 32) - (1 << 20);
-            if !parse_bytes(call.arg(2)).is_some_and(|bytes| bytes <= MOST) {
+            if parse_bytes(call.arg(2)).is_none_or(|bytes| bytes > MOST) {
                 return Err(Error::Other("ERR argument must be a memory value bigger than 1 and smaller than 4gb"));
             }
             reply.ok();

@@ -136,7 +136,7 @@ fn randomkey(space: &mut dyn Keyspace, _: &mut Progress, call: &Call<'_>, reply:
         space.read(call.db, part, &mut |table, _| {
             total += table.len();
             // Each part is chosen in the end with the probability of its share.
-            if table.len() > 0 && fastrand::usize(..total) < table.len() {
+            if !table.is_empty() && fastrand::usize(..total) < table.len() {
                 chosen = Some(part);
             }
         });

@@ -186,7 +186,7 @@ pub enum Run {
         is_whole: fn(Arguments<'_>) -> bool,
         many: fn(&mut Slots<'_>, &Call<'_>, &mut Reply) -> Result<Effects, Error>,
         /// Runs on the declared keys' slots as well; their part is reached through [`Held`].
-        whole: fn(&mut dyn Held, &[Key], &Call<'_>, &mut Reply) -> Result<Effects, Error>,
+        whole: WholeRun,
     },
     /// The connection and the server; no data.
     Session(SessionRun),
@@ -199,6 +199,9 @@ pub enum Run {
     /// As [`Run::Session`], but some first arguments make it another command, which is not told to clients.
     SessionElse(SessionRun, &'static [Spec]),
 }
+
+/// A command on everything there is, and on the declared keys.
+pub type WholeRun = fn(&mut dyn Held, &[Key], &Call<'_>, &mut Reply) -> Result<Effects, Error>;
 
 /// A command on the connection and the server.
 pub type SessionRun = fn(&mut Session, &Call<'_>, &mut Reply) -> Result<Next, Error>;

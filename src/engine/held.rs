@@ -1,7 +1,9 @@
 //! Running one data command while everything it can reach is held exclusively: what both engines share.
 
 use super::apply::apply;
-use crate::command::{Call, Command, Effect, Effects, Entries, Held, Key, Parts, Progress, Run, Slots, Step, lookup};
+use crate::command::{
+    Call, Command, Effect, Effects, Entries, Held, Key, Parts, Progress, Run, Slots, Step, WholeRun, lookup,
+};
 use crate::error::Error;
 use crate::reply::{Mark, Reply};
 use crate::server::Tally;
@@ -41,13 +43,7 @@ pub fn write_many(
 }
 
 /// Runs a command on everything there is, which is held.
-pub fn whole(
-    run: fn(&mut dyn Held, &[Key], &Call<'_>, &mut Reply) -> Result<Effects, Error>,
-    held: &mut dyn Held,
-    keys: &[Key],
-    call: &Call<'_>,
-    reply: &mut Reply,
-) {
+pub fn whole(run: WholeRun, held: &mut dyn Held, keys: &[Key], call: &Call<'_>, reply: &mut Reply) {
     let mark = reply.mark();
     let outcome = run(held, keys, call, reply);
     conclude(outcome, held, keys, call, mark, reply);

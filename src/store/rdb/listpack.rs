@@ -148,10 +148,10 @@ const LENGTH_MAX: usize = 5;
 fn encode_length(len: usize, buffer: &mut [u8; LENGTH_MAX]) -> &[u8] {
     // Redis takes one byte more than is needed where all bits are set.
     let width = match len {
-        0..=0x7F => 1,
-        ..0x3FFF => 2,
-        ..0x1F_FFFF => 3,
-        ..0xFFF_FFFF => 4,
+        0..0x80 => 1,
+        0x80..0x3FFF => 2,
+        0x3FFF..0x1F_FFFF => 3,
+        0x1F_FFFF..0xFFF_FFFF => 4,
         _ => LENGTH_MAX,
     };
     for (i, byte) in buffer[..width].iter_mut().enumerate() {
