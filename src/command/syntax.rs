@@ -243,7 +243,7 @@ impl Writer<'_> {
             "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db" | "end" | "exactly"
             | "frequency" | "increment" | "index" | "index1" | "index2" | "len" | "limit" | "maxage"
             | "milliseconds" | "num-matches" | "numkeys" | "offset" | "protover" | "rank" | "seconds" | "start"
-            | "stop" | "numlocal" | "numreplicas" | "timeout" | "ttl" => "integer",
+            | "stop" | "timeout" | "ttl" | "numlocal" | "numreplicas" => "integer",
             _ if name.starts_with("unix-time") => "unix-time",
             _ => "string",
         }
