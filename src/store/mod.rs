@@ -132,7 +132,7 @@ impl Type {
 /// The name that OBJECT ENCODING gives an entry's representation.
 pub fn encoding(entry: &Entry) -> &'static str {
     match Type::of(entry) {
-        Type::String => string::Str::of(entry).map_or("raw", string::Str::encoding),
+        Type::String => string::encoding(entry),
         Type::List => list::View::of(entry).map_or("", |list| list.encoding()),
         Type::Set => set::View::of(entry).map_or("", |set| set.encoding()),
         Type::Hash => hash::View::of(entry, 0).map_or("", |hash| hash.encoding()),
