@@ -5,6 +5,7 @@ pub mod entry;
 pub mod hash;
 mod hasher;
 pub mod intset;
+pub mod lcs;
 mod limits;
 pub mod list;
 mod members;
