@@ -5,8 +5,10 @@
 
 mod call;
 mod client;
+mod compare;
 mod config;
 mod connection;
+mod counter;
 mod details;
 mod expiry;
 mod geo;
@@ -24,6 +26,7 @@ mod scan;
 mod server;
 mod set;
 mod string;
+mod substring;
 mod syntax;
 #[cfg(all(test, not(kiba_loom)))]
 mod tests;
@@ -373,6 +376,9 @@ pub enum Step {
 /// All families, in the order of the documentation. The only list of them.
 static FAMILIES: &[(&str, &[Spec])] = &[
     ("string", string::SPECS),
+    ("string", counter::SPECS),
+    ("string", substring::SPECS),
+    ("string", compare::SPECS),
     ("list", list::SPECS),
     ("list", list::MOVING_SPECS),
     ("set", set::SPECS),

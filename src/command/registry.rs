@@ -204,6 +204,8 @@ mod tests {
         // Both may wait for the disk, and a transaction holds keys.
         ("config|rewrite", "flags", "+no_multi"),
         ("config|set", "flags", "+no_multi"),
+        // The list has none.
+        ("delifeq", "since", "9.0.0"),
     ];
 
     /// Names, arity, since and flags of all commands of Redis 8.0 and Valkey.

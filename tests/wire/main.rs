@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod compare;
 mod connection;
+mod counter;
 mod dialect;
 mod geo;
 mod hash;
@@ -16,6 +18,7 @@ mod redis_crate;
 mod scan;
 mod set;
 mod string;
+mod substring;
 mod transaction;
 mod watch;
 mod zset;
