@@ -3,6 +3,8 @@
 //! A row ([`Spec`]) says everything about a command; what can be derived from it is not written twice. How a command
 //! reaches data is its [`Run`] type, and through it a command can reach only the keys that its row declares.
 
+mod bitfield;
+mod bitmap;
 mod call;
 mod client;
 mod compare;
@@ -379,6 +381,8 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("string", counter::SPECS),
     ("string", substring::SPECS),
     ("string", compare::SPECS),
+    ("bitmap", bitmap::SPECS),
+    ("bitmap", bitfield::SPECS),
     ("list", list::SPECS),
     ("list", list::MOVING_SPECS),
     ("set", set::SPECS),

@@ -1,4 +1,5 @@
 //! The store: entries, tables and the values in them. It has never heard of RESP, sockets or locks.
+pub mod bits;
 mod chunk;
 mod deque;
 pub mod entry;

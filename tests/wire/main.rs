@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bitmap;
 mod compare;
 mod connection;
 mod counter;
@@ -14,6 +15,7 @@ mod key;
 mod list;
 mod oracle;
 mod protocol;
+mod random;
 mod redis_crate;
 mod scan;
 mod set;

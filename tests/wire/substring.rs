@@ -46,7 +46,7 @@ same_as_redis! {
     fn what_was_changed_in_place_is_raw(peer) {
         let server = peer.start();
         let mut client = server.client();
-        for change in ["APPEND k x", "SETRANGE k 0 x", "APPEND k \"\""] {
+        for change in ["APPEND k x", "SETRANGE k 0 x", "SETBIT k 1 1", "APPEND k \"\"", "BITFIELD k SET u4 0 1"] {
             for value in ["12", "text", "", &"x".repeat(44), &"x".repeat(45), &"x".repeat(2000)] {
                 client.request(&["SET", "k", value]);
                 assert_ne!((value, encoding(&mut client, "k").as_str()), ("text", "raw"));
@@ -106,6 +106,8 @@ same_as_redis! {
         ] {
             client.check(request, TOO_LONG);
         }
+        client.check("SETBIT k 8388608 1", "-ERR bit offset is not an integer or out of range\r\n");
+        client.check("SETBIT k 8388607 1", ":0\r\n");
         client.check("STRLEN k", ":1048576\r\n");
         client.check("EXISTS new", ":0\r\n");
     }
@@ -198,6 +200,7 @@ each_engine! {
         let mut client = server.client();
         let before = server.resident_bytes();
         client.check("SETRANGE k 400000000 x", ":400000001\r\n");
+        client.check("SETBIT bits 3200000000 1", ":0\r\n");
         client.check("GETRANGE k 399999998 -1", "$3\r\n\0\0x\r\n");
         // Zeros that nobody has touched are no memory yet.
         assert!(server.resident_bytes() < before + (200 << 20), "{} {before}", server.resident_bytes());
