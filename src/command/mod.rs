@@ -17,6 +17,7 @@ mod geo;
 mod hash;
 mod hash_expiry;
 mod help;
+mod hyperloglog;
 mod info;
 mod introspection;
 mod key;
@@ -134,6 +135,8 @@ flags! {
     READONLY = 13, "readonly";
     /// Not in the slow log, since its parts are.
     SKIP_SLOWLOG = 16, "skip_slowlog";
+    /// Reads for clients, and may change how a value is kept.
+    MAY_REPLICATE = 17, "may_replicate";
     /// Reaches every database, not only the selected one.
     ALL_DATABASES = 14, "";
     /// Changes what the server runs with: never paused by CLIENT PAUSE ALL.
@@ -148,6 +151,11 @@ impl Flags {
     #[inline]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether a command with these flags may change something.
+    pub const fn may_change(self) -> bool {
+        self.0 & (Self::WRITE.0 | Self::MAY_REPLICATE.0) != 0
     }
 }
 
@@ -383,6 +391,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("string", compare::SPECS),
     ("bitmap", bitmap::SPECS),
     ("bitmap", bitfield::SPECS),
+    ("hyperloglog", hyperloglog::SPECS),
     ("list", list::SPECS),
     ("list", list::MOVING_SPECS),
     ("set", set::SPECS),

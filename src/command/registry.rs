@@ -32,6 +32,8 @@ impl Command {
         let subcommands = subcommands.map(|sub| Command::new(group, sub, Some(spec.name), next)).collect();
         let derived = match spec.run {
             Run::Read(_) | Run::ReadMany(_) => Flags::READONLY,
+            // It changes how values are kept, but not what they mean.
+            Run::Write(_) | Run::WriteMany(_) if spec.flags.has(Flags::READONLY) => Flags::NONE,
             Run::Write(_) | Run::WriteMany(_) => Flags::WRITE,
             _ => Flags::NONE,
         };

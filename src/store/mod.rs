@@ -5,6 +5,7 @@ mod deque;
 pub mod entry;
 pub mod hash;
 mod hasher;
+pub mod hyperloglog;
 pub mod intset;
 pub mod lcs;
 mod limits;

@@ -11,6 +11,7 @@ mod dialect;
 mod geo;
 mod hash;
 mod hash_expiry;
+mod hyperloglog;
 mod key;
 mod list;
 mod oracle;
