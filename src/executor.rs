@@ -190,10 +190,10 @@ impl<E: Engine> Executor<E> {
         let is_queueing = self.session().queue.is_some();
         let is_write = match command.spec.run {
             Run::Control(Control::Exec) => self.session().queue.as_ref().is_some_and(|queue| {
-                let is_write = |it: &Request| matches!(it.verdict, Verdict::Run(it) if it.flags.has(Flags::WRITE));
+                let is_write = |it: &Request| matches!(it.verdict, Verdict::Run(it) if it.flags.may_change());
                 queue.batch.requests.iter().any(is_write)
             }),
-            _ => command.flags.has(Flags::WRITE) && !is_queueing,
+            _ => command.flags.may_change() && !is_queueing,
         };
         (mode == PauseMode::All || is_write).then_some(is_write)
     }

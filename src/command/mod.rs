@@ -3,10 +3,14 @@
 //! A row ([`Spec`]) says everything about a command; what can be derived from it is not written twice. How a command
 //! reaches data is its [`Run`] type, and through it a command can reach only the keys that its row declares.
 
+mod bitfield;
+mod bitmap;
 mod call;
 mod client;
+mod compare;
 mod config;
 mod connection;
+mod counter;
 mod database;
 mod debug;
 mod details;
@@ -16,6 +20,7 @@ mod geo;
 mod hash;
 mod hash_expiry;
 mod help;
+mod hyperloglog;
 mod info;
 mod introspection;
 mod key;
@@ -30,6 +35,7 @@ mod server;
 mod set;
 mod sort;
 mod string;
+mod substring;
 mod syntax;
 #[cfg(all(test, not(kiba_loom)))]
 mod tests;
@@ -137,6 +143,8 @@ flags! {
     READONLY = 13, "readonly";
     /// Not in the slow log, since its parts are.
     SKIP_SLOWLOG = 16, "skip_slowlog";
+    /// Reads for clients, and may change how a value is kept.
+    MAY_REPLICATE = 17, "may_replicate";
     /// Reaches every database, not only the selected one.
     ALL_DATABASES = 14, "";
     /// Changes what the server runs with: never paused by CLIENT PAUSE ALL.
@@ -163,6 +171,11 @@ impl Flags {
     #[inline]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether a command with these flags may change something.
+    pub const fn may_change(self) -> bool {
+        self.0 & (Self::WRITE.0 | Self::MAY_REPLICATE.0) != 0
     }
 }
 
@@ -426,6 +439,12 @@ pub enum Step {
 /// All families, in the order of the documentation. The only list of them.
 static FAMILIES: &[(&str, &[Spec])] = &[
     ("string", string::SPECS),
+    ("string", counter::SPECS),
+    ("string", substring::SPECS),
+    ("string", compare::SPECS),
+    ("bitmap", bitmap::SPECS),
+    ("bitmap", bitfield::SPECS),
+    ("hyperloglog", hyperloglog::SPECS),
     ("list", list::SPECS),
     ("list", list::MOVING_SPECS),
     ("set", set::SPECS),

@@ -36,6 +36,8 @@ impl Command {
         let (subcommands, hidden) = if is_hidden { (Vec::new(), subcommands) } else { (subcommands, Vec::new()) };
         let derived = match spec.run {
             Run::Read(_) | Run::ReadMany(_) => Flags::READONLY,
+            // It changes how values are kept, but not what they mean.
+            Run::Write(_) | Run::WriteMany(_) if spec.flags.has(Flags::READONLY) => Flags::NONE,
             Run::Write(_) | Run::WriteMany(_) => Flags::WRITE,
             _ => Flags::NONE,
         };
@@ -214,6 +216,8 @@ mod tests {
         // Both may wait for the disk, and a transaction holds keys.
         ("config|rewrite", "flags", "+no_multi"),
         ("config|set", "flags", "+no_multi"),
+        // The list has none.
+        ("delifeq", "since", "9.0.0"),
     ];
 
     /// Names, arity, since and flags of all commands of Redis 8.0 and Valkey.

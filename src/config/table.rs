@@ -291,6 +291,9 @@ options! {
     /// Longest member of a sorted set in the compact encoding, in bytes.
     ZsetMaxListpackValue zset_max_listpack_value: usize = "zset-max-listpack-value" | "zset-max-ziplist-value",
         Kind::Bytes { min: 0, max: BYTES_MAX }, "64", AnyTime;
+    /// Largest HyperLogLog in the sparse encoding, in bytes; larger ones take 12 kb.
+    HllSparseMaxBytes hll_sparse_max_bytes: usize = "hll-sparse-max-bytes",
+        Kind::Bytes { min: 0, max: BYTES_MAX }, "3000", AnyTime;
 }
 "Events and observation" {
     /// Keyspace events to publish, as letters; empty publishes none.

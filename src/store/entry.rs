@@ -74,6 +74,8 @@ pub enum Kind {
     HashTimed = 9,
     /// A small sorted set, inline as a pack of alternating members and scores.
     ZSetPack = 8,
+    /// As `Bytes`, of a string that was changed in place since it was set: OBJECT ENCODING tells them apart.
+    Edited = 10,
 }
 
 impl Kind {
@@ -88,6 +90,7 @@ impl Kind {
             6 => Self::HashPack,
             9 => Self::HashTimed,
             8 => Self::ZSetPack,
+            10 => Self::Edited,
             _ => Self::Boxed,
         }
     }
@@ -100,7 +103,7 @@ impl Kind {
 /// What a new or replaced value is made of.
 #[derive(Debug)]
 pub enum Content<'a> {
-    /// Inline bytes of the given kind (`Bytes`, `IntSet` or one of the packs).
+    /// Inline bytes of the given kind (`Bytes`, `Edited`, `IntSet` or one of the packs).
     Inline(Kind, &'a [u8]),
     /// An integer.
     Int(i64),
@@ -315,6 +318,13 @@ impl Entry {
         let shape = self.shape();
         // SAFETY: `shape` describes initialised bytes inside this allocation, borrowed exclusively.
         Some(unsafe { std::slice::from_raw_parts_mut(self.base().add(shape.value), shape.value_len) })
+    }
+
+    /// Notes that a string was changed in place.
+    pub fn mark_edited(&mut self) {
+        if self.kind() == Kind::Bytes {
+            self.set_kind(Kind::Edited);
+        }
     }
 
     /// The large string, if this is one.
@@ -668,7 +678,7 @@ mod tests {
 
     #[derive(Clone, Debug, PartialEq)]
     enum TwinValue {
-        Inline(Vec<u8>),
+        Inline(Kind, Vec<u8>),
         Int(i64),
         Shared(Vec<u8>),
     }
@@ -684,7 +694,7 @@ mod tests {
 
     fn content(value: &TwinValue) -> Content<'_> {
         match value {
-            TwinValue::Inline(bytes) => Content::Inline(Kind::Bytes, bytes),
+            TwinValue::Inline(kind, bytes) => Content::Inline(*kind, bytes),
             TwinValue::Int(int) => Content::Int(*int),
             TwinValue::Shared(bytes) => Content::Shared(Arc::new(bytes.clone())),
         }
@@ -694,7 +704,9 @@ mod tests {
         assert_eq!(entry.key(), twin.key);
         assert_eq!(entry.deadline(), twin.deadline);
         match (entry.raw(), &twin.value) {
-            (Raw::Inline(Kind::Bytes, bytes), TwinValue::Inline(other)) => assert_eq!(bytes, other),
+            (Raw::Inline(kind, bytes), TwinValue::Inline(other, others)) => {
+                assert_eq!((kind, bytes), (*other, &**others))
+            }
             (Raw::Int(int), TwinValue::Int(other)) => assert_eq!(int, *other),
             (Raw::Shared(bytes), TwinValue::Shared(other)) => assert_eq!(&***bytes, other),
             (raw, other) => panic!("{raw:?} is not {other:?}"),
@@ -703,7 +715,7 @@ mod tests {
 
     fn value() -> impl Strategy<Value = TwinValue> {
         prop_oneof![
-            prop::collection::vec(any::<u8>(), 0..200).prop_map(TwinValue::Inline),
+            prop::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| TwinValue::Inline(Kind::Bytes, bytes)),
             any::<i64>().prop_map(TwinValue::Int),
             prop::collection::vec(any::<u8>(), 0..2000).prop_map(TwinValue::Shared),
         ]
@@ -745,12 +757,14 @@ mod tests {
                         twin.deadline = deadline;
                     }
                     Step::Splice(at, remove, bytes) => {
-                        if let TwinValue::Inline(value) = &mut twin.value {
+                        if let TwinValue::Inline(kind, value) = &mut twin.value {
                             let at = at.min(value.len());
                             let remove = remove.min(value.len() - at);
                             value.splice(at..at + remove, bytes.iter().copied());
                             let (left, right) = bytes.split_at(bytes.len() / 2);
                             entry.splice(at, remove, &[left, right]);
+                            entry.mark_edited();
+                            *kind = Kind::Edited;
                         }
                     }
                     Step::Rename(key) => {

@@ -387,7 +387,7 @@ impl Garbage for Raw {
 }
 
 #[cfg(all(test, not(kiba_loom)))]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
@@ -398,14 +398,15 @@ mod tests {
 
     const START: u64 = 1_800_000_000_000;
 
-    struct Owned {
+    /// A part with all that it needs.
+    pub(in crate::store) struct Owned {
         table: Raw,
         side: Side,
         env: Env,
     }
 
     impl Owned {
-        fn new() -> Self {
+        pub fn new() -> Self {
             Self { table: Raw::new(), side: Side::default(), env: Env::new(KeyHasher::seeded()) }
         }
 
@@ -414,7 +415,7 @@ mod tests {
             Part { table: &mut self.table, side: &mut self.side, env: &self.env, id }
         }
 
-        fn slot<T>(&mut self, key: &[u8], now: u64, run: impl FnOnce(&mut Slot<'_>) -> T) -> T {
+        pub fn slot<T>(&mut self, key: &[u8], now: u64, run: impl FnOnce(&mut Slot<'_>) -> T) -> T {
             let hash = self.env.hasher.hash(key);
             run(&mut self.part().slot(key, hash, now))
         }
