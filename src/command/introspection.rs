@@ -250,7 +250,7 @@ fn write_info(command: &Command, reply: &mut Reply) {
     command.subcommands.iter().for_each(|sub| write_info(sub, reply));
 }
 
-/// The flags that COMMAND shows, in Redis' order. It hides `sentinel` and `touches_arbitrary_keys`.
+/// The flags that COMMAND shows, in Redis' order. It hides `sentinel`, `may_replicate` and `touches_arbitrary_keys`.
 const SHOWN: &[(Flags, &str)] = &[
     (Flags::WRITE, "write"),
     (Flags::READONLY, "readonly"),
@@ -264,7 +264,6 @@ const SHOWN: &[(Flags, &str)] = &[
     (Flags::SKIP_SLOWLOG, "skip_slowlog"),
     (Flags::FAST, "fast"),
     (Flags::NO_AUTH, "no_auth"),
-    (Flags::MAY_REPLICATE, "may_replicate"),
     (Flags::NO_MULTI, "no_multi"),
     (Flags::MOVABLE_KEYS, "movablekeys"),
     (Flags::ALLOW_BUSY, "allow_busy"),

@@ -144,7 +144,7 @@ flags! {
     /// Not in the slow log, since its parts are.
     SKIP_SLOWLOG = 16, "skip_slowlog";
     /// Reads for clients, and may change how a value is kept.
-    MAY_REPLICATE = 17, "may_replicate";
+    MAY_REPLICATE = 23, "may_replicate";
     /// Reaches every database, not only the selected one.
     ALL_DATABASES = 14, "";
     /// Changes what the server runs with: never paused by CLIENT PAUSE ALL.

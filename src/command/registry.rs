@@ -170,6 +170,15 @@ mod tests {
     }
 
     #[test]
+    fn every_flag_has_a_bit_of_its_own() {
+        let all = Flags::NAMED.iter().fold(0, |all, (flag, name)| {
+            assert_eq!(all & flag.0, 0, "{name}");
+            all | flag.0
+        });
+        assert_eq!(all.count_ones() as usize, Flags::NAMED.len());
+    }
+
+    #[test]
     fn every_row_is_documented() {
         for command in all() {
             let (spec, name) = (command.spec, command.full_name);
