@@ -107,6 +107,7 @@ same_as_redis! {
             ("RPUSH a 1 2 3", "LPOP a", "LRANGE b 0 -1"),
             ("SADD a 1 2 3", "SREM a 2", "SMEMBERS b"),
             ("HSET a f v g w", "HDEL a f", "HGETALL b"),
+            ("ZADD a 1 x 2 y", "ZADD a 3 x", "ZRANGE b 0 -1 WITHSCORES"),
             (&format!("SET a {long}"), "SET a 1", "GET b"),
         ] {
             client.call("DEL a b");
@@ -124,9 +125,15 @@ same_as_redis! {
     fn a_copy_of_a_large_collection_is_whole(peer) {
         let server = peer.start();
         let mut client = server.client();
-        for (command, look) in [("RPUSH", "LRANGE k 0 -1"), ("SADD", "SMEMBERS k"), ("HSET", "HGETALL k")] {
+        for (command, look) in [
+            ("RPUSH", "LRANGE k 0 -1"),
+            ("SADD", "SMEMBERS k"),
+            ("HSET", "HGETALL k"),
+            ("ZADD", "ZRANGE k 0 -1"),
+        ] {
             client.call("FLUSHALL");
-            let words: Vec<String> = (0..2000).map(|i| format!("element-{i}")).collect();
+            let word = |i: usize| if command == "ZADD" && i % 2 == 0 { format!("{i}") } else { format!("element-{i}") };
+            let words: Vec<String> = (0..2000).map(word).collect();
             client.request(&[vec![command.to_owned(), "k".to_owned()], words].concat());
             client.check("EXPIRE k 1000", ":1\r\n");
             client.check("COPY k c", ":1\r\n");

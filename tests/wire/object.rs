@@ -107,6 +107,30 @@ each_engine! {
         assert!(client.call("OBJECT IDLETIME k").int() < 1000);
     }
 
+    /// The sizes are Kiba's own; they follow what is stored.
+    fn memory_of_every_type(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        for command in ["SET", "RPUSH", "SADD", "HSET", "ZADD"] {
+            let mut sizes = Vec::new();
+            for count in [2_usize, 2000] {
+                let key = format!("{command}:{count}");
+                let word = |i: usize| if command == "ZADD" && i % 2 == 0 { format!("{i}") } else { format!("word-{i}") };
+                let words: Vec<String> = match command {
+                    "SET" => vec!["x".repeat(count * 10)],
+                    _ => (0..count).map(word).collect(),
+                };
+                client.request(&[vec![command.to_owned(), key.clone()], words].concat());
+                sizes.push(client.call(&format!("MEMORY USAGE {key}")).int());
+            }
+            assert!((20..150).contains(&sizes[0]) && (8_000..200_000).contains(&sizes[1]), "{command}: {sizes:?}");
+        }
+        client.check("HSET timed f v g w", ":2\r\n");
+        let plain = client.call("MEMORY USAGE timed").int();
+        client.check("HPEXPIREAT timed 33177117420000 FIELDS 1 f", "*1\r\n:1\r\n");
+        assert!(client.call("MEMORY USAGE timed").int() > plain);
+    }
+
     /// Redis counts OBJECT.
     fn looking_at_a_key_is_neither_hit_nor_miss(peer) {
         let server = peer.start();
