@@ -160,7 +160,7 @@ same_as_redis! {
         let server = peer.start_with(options);
         let mut client = server.client();
         let keys = fill(&mut client);
-        client.check("SET k v EX 100", "+OK\r\n");
+        client.check("SET k v EX 100000", "+OK\r\n");
         for key in keys.iter().filter(|key| !key.contains("long")) {
             let payload = dump(&mut client, key);
             for at in [0, payload.len() / 2, payload.len() - 10, payload.len() - 1] {
@@ -175,7 +175,7 @@ same_as_redis! {
             }
         }
         client.check("GET k", "$1\r\nv\r\n");
-        client.check("TTL k", ":100\r\n");
+        assert!(client.call("TTL k").int() > 90_000);
         // The checksums of these are right, but there is no such type, string, list, set or hash.
         for payload in [
             "\\x21\\x01v\\x0a\\x005\\x1d\\xc2\\x8e\\x0a\\xb9\\xc4\\xa0",
