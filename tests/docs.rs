@@ -55,7 +55,6 @@ const NOTES: &[(&str, &str)] = &[
     ("object|freq", "an error: no policy that counts accesses can be chosen"),
     ("object|refcount", "always 1"),
     ("restore", "no streams and modules; FREQ without effect"),
-    ("set", "no IFEQ, IFNE, IFDEQ, IFDNE of Redis 8.4"),
     ("shutdown", "no SAVE; NOW and FORCE without effect"),
     ("wait", "0 at once: there are no replicas"),
     ("waitaof", "0 at once: there are no replicas and no log"),

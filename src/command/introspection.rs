@@ -250,7 +250,8 @@ fn write_info(command: &Command, reply: &mut Reply) {
     command.subcommands.iter().for_each(|sub| write_info(sub, reply));
 }
 
-/// The flags that COMMAND shows, in Redis' order. It hides `sentinel`, `may_replicate` and `touches_arbitrary_keys`.
+/// The flags that COMMAND shows, in Redis' order. It hides `sentinel`, `may_replicate`, `protected` and
+/// `touches_arbitrary_keys`.
 const SHOWN: &[(Flags, &str)] = &[
     (Flags::WRITE, "write"),
     (Flags::READONLY, "readonly"),
