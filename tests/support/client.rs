@@ -165,6 +165,25 @@ impl Client {
         }
     }
 
+    /// Reads so many replies as their bytes; fewer if the server ends the connection first.
+    pub fn read_many(&mut self, count: usize) -> Vec<Vec<u8>> {
+        let mut replies = Vec::with_capacity(count);
+        let mut at = 0;
+        while replies.len() < count {
+            let rest = &self.buffer[at..];
+            match (!rest.is_empty()).then(|| Value::parse(rest)).flatten() {
+                Some((_, used)) => {
+                    replies.push(rest[..used].to_vec());
+                    at += used;
+                }
+                None if self.fill() => {}
+                None => break,
+            }
+        }
+        self.buffer.drain(..at);
+        replies
+    }
+
     /// Reads until the server ends the connection; nothing more may come.
     pub fn expect_closed(&mut self) {
         let rest = self.read_to_end();
