@@ -132,7 +132,7 @@ same_as_redis! {
             ("ZADD", "ZRANGE k 0 -1"),
         ] {
             client.call("FLUSHALL");
-            let word = |i: usize| if command == "ZADD" && i % 2 == 0 { format!("{i}") } else { format!("element-{i}") };
+            let word = |i: usize| if command == "ZADD" && i.is_multiple_of(2) { format!("{i}") } else { format!("element-{i}") };
             let words: Vec<String> = (0..2000).map(word).collect();
             client.request(&[vec![command.to_owned(), "k".to_owned()], words].concat());
             client.check("EXPIRE k 1000", ":1\r\n");

@@ -115,7 +115,7 @@ each_engine! {
             let mut sizes = Vec::new();
             for count in [2_usize, 2000] {
                 let key = format!("{command}:{count}");
-                let word = |i: usize| if command == "ZADD" && i % 2 == 0 { format!("{i}") } else { format!("word-{i}") };
+                let word = |i: usize| if command == "ZADD" && i.is_multiple_of(2) { format!("{i}") } else { format!("word-{i}") };
                 let words: Vec<String> = match command {
                     "SET" => vec!["x".repeat(count * 10)],
                     _ => (0..count).map(word).collect(),
