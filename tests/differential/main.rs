@@ -4,8 +4,8 @@
 //! the contents of the databases are compared too. What differs is shortened to the fewest commands that still
 //! differ, and printed as one types it into redis-cli. Without redis-server the engines are compared with each other.
 //!
-//! * `KIBA_DIFF_COMMANDS`: how many commands to run at least; 20,000 if it is not set.
-//! * `KIBA_DIFF_SEED`: the first episode's seed; each later one is one more. 1 if it is not set.
+//! * `KIBA_DIFF_COMMANDS`: how many commands to run at least; 200,000 if it is not set.
+//! * `KIBA_DIFF_SEED`: the first episode's seed; each later one is one more. Drawn from the clock if it is not set.
 //! * `KIBA_DIFF_FAILURES`: go on until so many episodes have failed; 1 if it is not set.
 //!
 //! Replies are compared byte for byte, with these exceptions (`reply.rs`):
@@ -14,7 +14,8 @@
 //!   ASC, DESC and COUNT; SORT with a BY that says not to sort, or with BY and ALPHA, where several may weigh the same.
 //!   With LIMIT of such a SORT, and with ANY of places, only the number of elements is compared.
 //! * SCAN and its relatives: what they found, as a set, if one call was the whole iteration; else their shape.
-//! * Scores: Redis 7.0 writes `%.17g`, Kiba as few digits as later versions do. Kiba's, written with 17 digits, must be Redis'.
+//! * Scores: Redis 7.0 writes `%.17g`, Kiba as few digits as later versions do. Kiba's, written with 17 digits, must be Redis';
+//!   zero may have lost its sign.
 //! * Times to live, deadlines and idle times: up to 20 seconds apart.
 //! * SPOP, SRANDMEMBER, HRANDFIELD, ZRANDMEMBER, RANDOMKEY: as many on all sides, and on each side a choice from what the command
 //!   before it listed. What SPOP leaves is deleted.
@@ -38,6 +39,7 @@ mod shrink;
 mod things;
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use grammar::{Coverage, Grammar, Words};
 use servers::{Difference, Servers};
@@ -48,15 +50,21 @@ use things::Source;
 const EPISODE: usize = 500;
 const PART: usize = 250;
 
+/// To shorten a sequence takes no longer than this. Where a server does not answer, each try takes its time.
+const SHORTENING_MAX: Duration = Duration::from_secs(120);
+
 /// Commands that stay together.
 type Step = Vec<Words>;
 
 #[test]
 fn random_commands_are_answered_as_by_redis() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let commands = number("KIBA_DIFF_COMMANDS").unwrap_or(20_000);
+    let commands = number("KIBA_DIFF_COMMANDS").unwrap_or(200_000);
     let failures_max = number("KIBA_DIFF_FAILURES").unwrap_or(1);
-    let first = number("KIBA_DIFF_SEED").unwrap_or(1);
+    let first = number("KIBA_DIFF_SEED").unwrap_or_else(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.expect("after 1970").as_millis() as u64
+    });
     eprintln!("seed: {first}");
     let mut peers = vec![Peer::Sharded, Peer::Channel];
     if Peer::has_redis() {
@@ -183,7 +191,11 @@ impl Episode {
     fn report(&self, servers: &mut Servers, protocol: u8, steps: Vec<Step>, difference: &Difference) -> String {
         // What was seen last with the fewest commands: chance may hide it the next time.
         let mut seen: Option<(Vec<Step>, Difference)> = None;
+        let since = Instant::now();
         let fails = |steps: &[Step]| {
+            if since.elapsed() > SHORTENING_MAX {
+                return false;
+            }
             let found = first_difference(servers, protocol, steps).filter(|found| found.subject == difference.subject);
             found.map(|found| seen = Some((steps.to_vec(), found))).is_some()
         };

@@ -30,6 +30,9 @@ pub struct Difference {
 /// Requests of one round trip.
 const BATCH: usize = 80;
 
+/// What a difference shows in when a server ended the connection or did not answer.
+const NO_REPLY: &str = "no reply";
+
 /// What all servers start with; whatever the grammar changes has to be here.
 const START: &[&str] = &[
     "DISCARD",
@@ -184,7 +187,7 @@ impl Servers {
                 Box::new(Difference { words: line.clone(), replies: replies.collect(), subject: subject.to_owned() })
             };
             let parsed = |replies: &Vec<Vec<u8>>| match replies.get(at) {
-                None => Err(differ("a connection that ended")),
+                None => Err(differ(NO_REPLY)),
                 Some(bytes) => Reply::parse(bytes).map(|(reply, _)| reply).ok_or_else(|| differ("what is no reply")),
             };
             let reference = parsed(&replies[0])?;
@@ -227,6 +230,7 @@ impl Servers {
         match &mut self.queue {
             Some(queue) if reference.text() == b"QUEUED" => queue.push(line.clone()),
             Some(_) if (is("exec") || is("discard")) && line.len() == 1 => self.queue = None,
+            Some(_) if reference.text().starts_with(b"EXECABORT") => self.queue = None,
             None if is("multi") && !reference.is_error() => self.queue = Some(Vec::new()),
             _ => {}
         }
@@ -264,7 +268,7 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "  {}", as_typed(&self.words))?;
         for (peer, reply) in &self.replies {
-            let reply = reply.escape_ascii().to_string();
+            let reply = if reply.is_empty() { NO_REPLY.into() } else { reply.escape_ascii().to_string() };
             let most = reply.len().min(2000);
             writeln!(f, "    {peer:?}: {}{}", &reply[..most], if most < reply.len() { "..." } else { "" })?;
         }
