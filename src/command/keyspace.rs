@@ -113,18 +113,28 @@ fn scan(space: &mut dyn Keyspace, progress: &mut Progress, call: &Call<'_>, repl
 /// Parts of a large database are nearly of one size: looking into random slots of random parts finds a key soon. A
 /// small one has empty parts, so they are counted.
 fn randomkey(space: &mut dyn Keyspace, _: &mut Progress, call: &Call<'_>, reply: &mut Reply) -> Result<Step, Error> {
-    /// A slot is full in about half of the cases, and its part is small in about half of them.
+    /// Of these, one in ten or more finds a key where the parts have any.
     const GUESSES: usize = 64;
+    /// Parts that are looked at to learn how large they are. Keys are spread by their hashes: hardly any part has more
+    /// than twice as many slots as the largest of these.
+    const SAMPLES: usize = 8;
     if !space.is_used(call.db) {
         reply.nil();
         return Ok(Step::Done);
     }
-    let (parts, mut is_found, mut slots) = (space.parts(), false, 16);
-    for _ in 0..GUESSES {
+    let parts = space.parts();
+    // All slots of all parts are to be as likely, however many their part has, so this stays what it is for all guesses.
+    let mut slots = 64;
+    for _ in 0..SAMPLES {
         space.read(call.db, fastrand::usize(..parts), &mut |table, _| {
-            // All slots of all parts are to be as likely, however many their part has.
             slots = slots.max(2 * table.buckets().min(usize::MAX / 2));
-            let entry = table.entry_in(fastrand::usize(..slots)).filter(|entry| !entry.is_expired(call.now));
+        });
+    }
+    for _ in 0..GUESSES {
+        let mut is_found = false;
+        space.read(call.db, fastrand::usize(..parts), &mut |table, _| {
+            let at = fastrand::usize(..slots.max(table.buckets()));
+            let entry = table.entry_in(at).filter(|entry| !entry.is_expired(call.now));
             is_found = entry.inspect(|entry| reply.bulk(entry.key())).is_some();
         });
         if is_found {
