@@ -100,10 +100,10 @@ fn lists() -> Vec<Workload> {
     use Expect::{Array, Bulk, Integer};
     let push = |words| Some(step(&format!("RPUSH {{key}} {words}"), Integer));
     vec![
-        // Long enough to begin with that the part where the pushes go is as full as any.
-        one("lpush", "lst:", 10_000, "LPUSH {key} {value}", Integer, push("200x({value})")).afresh(),
+        // Few lists, as of jobs that wait, and long ones from the beginning.
+        one("lpush", "lst:", 1_000, "LPUSH {key} {value}", Integer, push("200x({value})")).afresh(),
         // A turn of 5 M requests takes half of it.
-        one("lpop", "pop:", 10_000, "LPOP {key}", Bulk(Some(16)), push("1000x(job:{member})")).afresh(),
+        one("lpop", "pop:", 1_000, "LPOP {key}", Bulk(Some(16)), push("10000x(job:{member})")).afresh(),
         one("lrange100", "rng:", 1_000, "LRANGE {key} 0 99", Array(Some(100)), push("100x({value})")),
         one("sort", "srt:", 10_000, "SORT {key}", Array(Some(20)), push("20x({100000-999999})")),
     ]

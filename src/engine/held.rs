@@ -21,7 +21,7 @@ pub fn write(
     let mark = reply.mark();
     let mut slot = part.slot(call.arg(key.arg as usize), key.hash, call.now);
     match run(&mut slot, call, reply) {
-        Ok(effect) => apply(&mut slot, effect),
+        Ok(effect) => apply(part, key, effect),
         Err(error) => {
             reply.rewind(mark);
             reply.fail(error);
@@ -65,9 +65,9 @@ fn conclude(
 ) {
     match outcome {
         Ok(effects) => {
-            let mut slots = Slots::new(parts, keys, call);
             for (i, effect) in effects {
-                slots.with(i, |slot| apply(slot, effect));
+                let key = keys[i];
+                apply(&mut parts.part(key.elsewhere.unwrap_or(call.db), key.hash), key, effect);
             }
         }
         Err(error) => {
