@@ -73,6 +73,9 @@ struct Options {
 /// socket's buffer.
 const READY: usize = 1 << 17;
 
+/// A batch as engines take and return it.
+type Parsed = Box<Batch>;
+
 /// What a thread drives.
 enum Driven {
     Sharded(Arc<Server>, Sharded),
@@ -118,7 +121,7 @@ fn fill(runtime: &Runtime, driven: &Driven, keys: u64) {
 }
 
 /// One thread's batches.
-fn batches(server: &Server, op: &str, pipeline: usize, sampler: &Sampler, seed: u64) -> Vec<Box<Batch>> {
+fn batches(server: &Server, op: &str, pipeline: usize, sampler: &Sampler, seed: u64) -> Vec<Parsed> {
     let mut rng = Rng::new(seed);
     let mut cursor = rng.below(1 << 20) as usize;
     (0..READY / pipeline)
@@ -134,7 +137,7 @@ fn batches(server: &Server, op: &str, pipeline: usize, sampler: &Sampler, seed: 
 }
 
 /// Operations per second over all threads, and contended locks per million operations.
-fn measure(driven: &[Driven], mut ready: Vec<Vec<Box<Batch>>>, pipeline: usize, seconds: f64) -> (f64, f64) {
+fn measure(driven: &[Driven], mut ready: Vec<Vec<Parsed>>, pipeline: usize, seconds: f64) -> (f64, f64) {
     let contended = || driven.iter().map(|it| it.server().env.contended.load(Ordering::Relaxed)).sum::<u64>();
     let before = contended();
     let start = Barrier::new(ready.len());
@@ -146,7 +149,7 @@ fn measure(driven: &[Driven], mut ready: Vec<Vec<Box<Batch>>>, pipeline: usize, 
                 let (driven, start) = (&driven[i % driven.len()], &start);
                 scope.spawn(move || {
                     let runtime = Builder::new_current_thread().build().expect("a runtime starts");
-                    let mut batches: Vec<Option<Box<Batch>>> = batches.into_iter().map(Some).collect();
+                    let mut batches: Vec<Option<Parsed>> = batches.into_iter().map(Some).collect();
                     runtime.block_on(async {
                         start.wait();
                         let began = Instant::now();

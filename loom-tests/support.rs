@@ -67,7 +67,13 @@ impl Model {
     pub fn transact(&self, text: &str, watching: Watching) -> Option<String> {
         let client = self.server.clients.add(String::new(), String::new(), true, 100).expect("there is room");
         let session = Box::new(Session::new(Arc::clone(&client), true));
-        let transaction = Box::new(Transaction { batch: self.batch(text), session, watching, is_aborted: false });
+        let transaction = Box::new(Transaction {
+            batch: self.batch(text),
+            session,
+            watching,
+            is_aborted: false,
+            sleep: std::time::Duration::ZERO,
+        });
         let done = now(self.engine.transact(transaction)).expect("the engine answers");
         self.server.clients.remove(client.id);
         (!done.is_aborted).then(|| replies(&done.batch))

@@ -26,6 +26,8 @@ pub enum Error {
     Arity(&'static str),
     StringTooLong,
     DbIndexOutOfRange,
+    /// More memory is in use than `maxmemory` allows.
+    OutOfMemory,
     /// Any other fixed text, with its code.
     Other(&'static str),
 }
@@ -47,6 +49,7 @@ impl Error {
             Self::InvalidCursor => "ERR invalid cursor",
             Self::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
             Self::DbIndexOutOfRange => "ERR DB index is out of range",
+            Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::Other(text) => text,
             Self::InvalidExpire(name) => {
                 return out.extend(format!("ERR invalid expire time in '{name}' command").bytes());

@@ -2,8 +2,10 @@
 //! commands to the engine, as many at a time as follow each other.
 
 use std::future::poll_fn;
+use std::time::Duration;
 
 use crate::command::{Call, Command, Control, Flags, Next, Run};
+use crate::config::Caller;
 use crate::engine::{Engine, FLUSH, Gone, Transaction, Watching};
 use crate::error::Error;
 use crate::lexer::INPUT_MAX;
@@ -102,7 +104,11 @@ impl<E: Engine> Executor<E> {
                 }
                 Admission::Session(run) => {
                     *at += 1;
-                    run_session(run, session, &mut batch, &request, &self.server)
+                    match run_session(run, session, &mut batch, &request, &self.server) {
+                        Next::Continue => Outcome::Done,
+                        Next::Close => Outcome::Close,
+                        Next::Sleep(time) => self.sleep(time, &mut batch).await,
+                    }
                 }
                 Admission::Queue => {
                     *at += 1;
@@ -184,10 +190,10 @@ impl<E: Engine> Executor<E> {
         let is_queueing = self.session().queue.is_some();
         let is_write = match command.spec.run {
             Run::Control(Control::Exec) => self.session().queue.as_ref().is_some_and(|queue| {
-                let is_write = |it: &Request| matches!(it.verdict, Verdict::Run(it) if it.flags.has(Flags::WRITE));
+                let is_write = |it: &Request| matches!(it.verdict, Verdict::Run(it) if it.flags.may_change());
                 queue.batch.requests.iter().any(is_write)
             }),
-            _ => command.flags.has(Flags::WRITE) && !is_queueing,
+            _ => command.flags.may_change() && !is_queueing,
         };
         (mode == PauseMode::All || is_write).then_some(is_write)
     }
@@ -199,6 +205,19 @@ impl<E: Engine> Executor<E> {
             () = poll_fn(|cx| client.poll_killed(cx)) => Waited::Killed,
             () = self.server.pause.wait(is_write) => Waited::ToTheEnd,
         }
+    }
+
+    /// DEBUG SLEEP: this connection goes on later, unless it is to end.
+    async fn sleep(&self, time: Duration, batch: &mut Batch) -> Outcome {
+        let client = &self.session().client;
+        let is_killed = tokio::select! {
+            biased;
+            () = poll_fn(|cx| client.poll_killed(cx)) => true,
+            () = self.server.stopped() => false,
+            () = tokio::time::sleep(time) => false,
+        };
+        batch.now = now();
+        if is_killed { Outcome::Drop } else { Outcome::Done }
     }
 
     fn queue(&mut self, batch: &mut Batch, request: &Request) -> Outcome {
@@ -290,11 +309,13 @@ impl<E: Engine> Executor<E> {
         // The replies go where this batch's replies are.
         std::mem::swap(&mut queued.reply, &mut batch.reply);
         let session = self.session.take().expect("present between requests");
-        let transaction = Box::new(Transaction { batch: queued, session, watching, is_aborted: false });
+        let sleep = Duration::ZERO;
+        let transaction = Box::new(Transaction { batch: queued, session, watching, is_aborted: false, sleep });
         let mut done = *self.engine.transact(transaction).await?;
         std::mem::swap(&mut done.batch.reply, &mut batch.reply);
         self.session = Some(done.session);
-        Ok((batch, Outcome::Done))
+        let outcome = if done.sleep.is_zero() { Outcome::Done } else { self.sleep(done.sleep, &mut batch).await };
+        Ok((batch, outcome))
     }
 }
 
@@ -302,11 +323,18 @@ impl<E: Engine> Executor<E> {
 #[inline]
 fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
     let Verdict::Run(command) = request.verdict else { return Admission::Malformed };
+    if command.flags.has(Flags::PROTECTED) && !may_debug(server, session) {
+        return Admission::Refuse(Error::Other(
+            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from \
+             a local connection, otherwise you need to set this option in the configuration file, and then restart the \
+             server.",
+        ));
+    }
     if session.must_log_in(server) && !command.flags.has(Flags::NO_AUTH) {
         return Admission::Refuse(Error::Other("NOAUTH Authentication required."));
     }
     if command.flags.has(Flags::DENYOOM) && server.is_out_of_memory() {
-        return Admission::Refuse(Error::Other("OOM command not allowed when used memory > 'maxmemory'."));
+        return Admission::Refuse(Error::OutOfMemory);
     }
     if session.queue.is_some() {
         if command.flags.has(Flags::NO_MULTI) {
@@ -317,11 +345,17 @@ fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
         }
     }
     match command.spec.run {
-        Run::Session(run) | Run::SessionOr(run, _) => Admission::Session(run),
+        Run::Session(run) | Run::SessionOr(run, _) | Run::SessionElse(run, _) => Admission::Session(run),
         Run::Control(control) => Admission::Control(control),
         Run::Container(_) => Admission::Malformed,
         _ => Admission::Data,
     }
+}
+
+#[cold]
+fn may_debug(server: &Server, session: &Session) -> bool {
+    let caller = if session.client.is_local { Caller::Local } else { Caller::Remote };
+    server.config.enable_debug_command().allows(caller)
 }
 
 /// Whether a command runs at once inside of a transaction, instead of being queued.
@@ -335,21 +369,17 @@ fn run_session(
     batch: &mut Batch,
     request: &Request,
     server: &Server,
-) -> Outcome {
+) -> Next {
     let Batch { input, spans, reply, now, .. } = batch;
     let Verdict::Run(command) = request.verdict else { unreachable!("admitted") };
     let spans = &spans[request.spans()];
     let call = Call { input, spans, command, now: *now, db: session.db, no_touch: session.client.no_touch(), server };
     let mark = reply.mark();
-    match run(session, &call, reply) {
-        Ok(Next::Continue) => Outcome::Done,
-        Ok(Next::Close) => Outcome::Close,
-        Err(error) => {
-            reply.rewind(mark);
-            reply.fail(error);
-            Outcome::Done
-        }
-    }
+    run(session, &call, reply).unwrap_or_else(|error| {
+        reply.rewind(mark);
+        reply.fail(error);
+        Next::Continue
+    })
 }
 
 /// An error while queueing makes EXEC refuse.

@@ -129,12 +129,12 @@ impl std::io::Write for Text {
 
 /// The text of a double as Redis 7.2 and later write it: the fewest digits that read back as the same number.
 ///
-/// Plain notation for whole numbers of up to 7 digits more than are significant and for fractions down to about 1e-7,
-/// scientific notation (`1e+30`) beyond. At most 24 bytes.
+/// Plain notation for whole numbers up to 2^62 or of up to 7 digits more than are significant, and for fractions down to
+/// about 1e-7; scientific notation (`1e+30`) beyond. At most 24 bytes.
 pub fn format_f64(value: f64) -> Text {
     use std::io::Write as _;
-    /// Whole numbers up to 2^52 are written as integers.
-    const WHOLE_MAX: f64 = 4_503_599_627_370_496.0;
+    /// Whole numbers up to this are written as integers: half of what a signed integer can hold.
+    const WHOLE_MAX: f64 = (1_u64 << 62) as f64;
     if value.is_nan() {
         return Text::of(&[b"nan"]);
     }
@@ -142,7 +142,7 @@ pub fn format_f64(value: f64) -> Text {
         return Text::of(&[if value > 0.0 { b"inf" } else { b"-inf" }]);
     }
     let sign: &[u8] = if value.is_sign_negative() { b"-" } else { b"" };
-    if value.trunc() == value && value.abs() < WHOLE_MAX {
+    if value.trunc() == value && value.abs() <= WHOLE_MAX {
         return Text::of(&[sign, itoa::Buffer::new().format(value.abs() as u64).as_bytes()]);
     }
     let mut scientific = Text::EMPTY;
@@ -217,7 +217,11 @@ mod tests {
             (1e-7, "1e-7"),
             (1.2345e-9, "1.2345e-9"),
             (1e21, "1e+21"),
-            (1e17, "1e+17"),
+            (1e17, "100000000000000000"),
+            (88e16, "880000000000000000"),
+            (-4e18, "-4000000000000000000"),
+            (4_611_686_018_427_387_904.0, "4611686018427387904"),
+            (5e18, "5e+18"),
             (1234567890123456.5, "1234567890123456.5"),
             (4503599627370497.0, "4503599627370497"),
             (1.7976931348623157e308, "1.7976931348623157e+308"),

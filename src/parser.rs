@@ -112,12 +112,15 @@ impl Batch {
 #[inline]
 fn resolve(input: &[u8], arguments: &[Span]) -> Verdict {
     let Some(mut command) = command::find(arguments[0].of(input)) else { return unknown(arguments[0].of(input)) };
-    if let Run::Container(_) | Run::SessionOr(..) = command.spec.run
+    if let Run::Container(_) | Run::SessionOr(..) | Run::SessionElse(..) = command.spec.run
         && let Some(name) = arguments.get(1)
     {
-        match command::subcommand(command, name.of(input)) {
-            Some(found) => command = found,
-            None => return Verdict::UnknownSubcommand(command),
+        match (command::subcommand(command, name.of(input)), command.spec.run) {
+            (found, Run::SessionElse(..)) => {
+                command = found.filter(|found| found.spec.arity.allows(arguments.len())).unwrap_or(command);
+            }
+            (Some(found), _) => command = found,
+            (None, _) => return Verdict::UnknownSubcommand(command),
         }
     }
     // A container without its subcommand has one argument where its arity asks for two.

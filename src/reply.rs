@@ -80,10 +80,13 @@ impl Reply {
         self.crlf();
     }
 
-    /// An error whose text holds something of the request: line breaks in it become spaces.
+    /// An error whose text holds something of the request: line breaks in it become spaces, those at its end nothing.
     pub fn error(&mut self, text: impl AsRef<[u8]>) {
+        let is_break = |byte: u8| matches!(byte, b'\r' | b'\n');
+        let text = text.as_ref();
+        let len = text.iter().rposition(|&byte| !is_break(byte)).map_or(0, |at| at + 1);
         self.bytes.push(b'-');
-        self.bytes.extend(text.as_ref().iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+        self.bytes.extend(text[..len].iter().map(|&byte| if is_break(byte) { b' ' } else { byte }));
         self.crlf();
     }
 
@@ -341,6 +344,7 @@ mod tests {
     #[test]
     fn line_breaks_in_an_error_become_spaces() {
         assert_eq!(written(Resp::V2, |reply| reply.error("ERR a\r\n+OK")), "-ERR a  +OK\r\n");
+        assert_eq!(written(Resp::V2, |reply| reply.error("ERR a b\r\n\n")), "-ERR a b\r\n");
     }
 
     #[test]

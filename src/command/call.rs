@@ -6,7 +6,7 @@ use crate::lexer::Span;
 use crate::number;
 use crate::server::Server;
 
-use super::Command;
+use super::{Arguments, Command};
 
 /// The arguments of a request, and what a command may know about where it runs.
 #[derive(Clone, Copy)]
@@ -46,6 +46,11 @@ impl<'a> Call<'a> {
         self.spans.get(i..).unwrap_or_default().iter().map(move |span| span.of(input))
     }
 
+    /// The arguments as they were before this became a call.
+    pub fn arguments(&self) -> Arguments<'a> {
+        Arguments { input: self.input, spans: self.spans }
+    }
+
     /// The argument as a strict decimal integer.
     pub fn integer(&self, i: usize) -> Result<i64, Error> {
         number::parse_i64(self.arg(i)).ok_or(Error::NotAnInteger)
@@ -61,6 +66,19 @@ impl<'a> Call<'a> {
     pub fn count(&self, i: usize, least: usize, text: &'static str) -> Result<usize, Error> {
         let count = number::parse_i64(self.arg(i)).and_then(|count| usize::try_from(count).ok());
         count.filter(|&count| count >= least).ok_or(Error::Other(text))
+    }
+
+    /// The argument as the index of a database.
+    ///
+    /// # Errors
+    /// Redis' own for what is no integer, none of 32 bits, and no database.
+    pub fn database(&self, i: usize) -> Result<u16, Error> {
+        let index = self.integer(i)?;
+        if i32::try_from(index).is_err() {
+            return Err(Error::Other("ERR value is out of range, value must between -2147483648 and 2147483647"));
+        }
+        let databases = self.server.config.databases();
+        u16::try_from(index).ok().filter(|&db| u32::from(db) < databases).ok_or(Error::DbIndexOutOfRange)
     }
 
     /// Whether the argument is this word, in any case.

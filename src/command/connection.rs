@@ -125,13 +125,7 @@ fn echo(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Err
 
 /// SELECT index -> OK.
 fn select(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
-    let index = call.integer(1)?;
-    if i32::try_from(index).is_err() {
-        return Err(Error::Other("ERR value is out of range, value must between -2147483648 and 2147483647"));
-    }
-    let databases = call.server.config.databases();
-    let db = u16::try_from(index).ok().filter(|&db| u32::from(db) < databases).ok_or(Error::DbIndexOutOfRange)?;
-    session.select(db);
+    session.select(call.database(1)?);
     reply.ok();
     Ok(Next::Continue)
 }

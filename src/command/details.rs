@@ -3,11 +3,121 @@
 //! A table of its own, because nothing in Kiba depends on it: rows stay short. The values are those that Redis 7.0
 //! answers.
 
-/// Name, use of each declared key, tips.
-///
-/// A key's use is its access (`RO`, `RW`, `OW` for overwrite, `RM` for remove) and flags, then perhaps a note after a
-/// semicolon. One use for several keys is that of each of them.
+use super::{Command, Keys};
+
+/// Name, uses of the declared keys, tips.
 type Row = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+/// How a key is used, in words: its access (`RO`, `RW`, `OW` for overwrite, `RM` for remove) and flags; then perhaps
+/// `@` and where it is; then perhaps a note after a semicolon.
+///
+/// One use for several keys is that of each of them, and the last of several uses is that of all further keys. Without
+/// a place, a key is where the row says. A place is `?` where it cannot be told, or `KEYWORD:from:last:limit`: behind
+/// the keyword, which is looked for from argument `from` on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Use(pub &'static str);
+
+/// Where keys are and how they are used, as COMMAND says it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeySpec {
+    pub used: Use,
+    pub begin: Begin,
+    pub find: Find,
+}
+
+/// Where the search for keys begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin {
+    Index(i64),
+    /// Behind this word, which is looked for from an argument on.
+    Keyword(&'static str, i64),
+    Unknown,
+}
+
+/// Which arguments from there on are keys.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Find {
+    /// Up to `last`, counted from the first or, when it is negative, from the end; the `limit`th part of them.
+    Range {
+        last: i64,
+        step: i64,
+        limit: i64,
+    },
+    /// As many as the first argument says, behind it.
+    Counted,
+    Unknown,
+}
+
+impl Find {
+    const ONE: Self = Self::Range { last: 0, step: 1, limit: 0 };
+}
+
+impl Use {
+    pub fn flags(self) -> impl Iterator<Item = &'static str> {
+        self.words().split(' ').filter(|word| !word.starts_with('@'))
+    }
+
+    pub fn note(self) -> Option<&'static str> {
+        self.0.split_once("; ").map(|(_, note)| note)
+    }
+
+    fn words(self) -> &'static str {
+        self.0.split(';').next().unwrap_or_default()
+    }
+
+    /// Where the key is, when it is not where the row says.
+    fn place(self) -> Option<(Begin, Find)> {
+        let (_, place) = self.words().split_once('@')?;
+        let mut parts = place.split(':');
+        let keyword = parts.next().unwrap_or_default();
+        let mut numbers = parts.map(|part| part.parse::<i64>().unwrap_or_default());
+        match (numbers.next(), numbers.next(), numbers.next()) {
+            (Some(from), Some(last), Some(limit)) => {
+                Some((Begin::Keyword(keyword, from), Find::Range { last, step: 1, limit }))
+            }
+            _ => Some((Begin::Unknown, Find::Unknown)),
+        }
+    }
+}
+
+/// How key number `i` of a call is used.
+pub(super) fn use_of_key(full_name: &str, i: usize) -> Use {
+    Use(key_uses(full_name).get(index_of_use(full_name, i)).copied().unwrap_or_default())
+}
+
+/// Which of a command's uses is that of key number `i`.
+pub(super) fn index_of_use(full_name: &str, i: usize) -> usize {
+    let uses = key_uses(full_name);
+    let is_here = uses.get(i).is_some_and(|used| Use(used).place().is_none());
+    if is_here { i } else { uses.len().saturating_sub(1) }
+}
+
+/// Where the keys of a command are.
+pub(super) fn key_specs(command: &Command) -> Vec<KeySpec> {
+    let uses = key_uses(command.full_name);
+    let spec = |(i, used): (usize, &&'static str)| {
+        let used = Use(used);
+        let is_last = i + 1 == uses.len();
+        let (begin, find) = used.place().unwrap_or_else(|| match command.spec.keys {
+            Keys::None => (Begin::Unknown, Find::Unknown),
+            Keys::Range { first, last, step } => {
+                let (last, step) = (i64::from(last), i64::from(step));
+                let at = i64::from(first) + i as i64 * step;
+                let find = match (is_last, i, last) {
+                    (true, _, ..0) => Find::Range { last, step, limit: 0 },
+                    (true, 0, _) => Find::Range { last: last - at, step, limit: 0 },
+                    _ => Find::ONE,
+                };
+                (Begin::Index(at), find)
+            }
+            Keys::Counted { has_target: true, .. } if i == 0 => (Begin::Index(1), Find::ONE),
+            Keys::Counted { count, .. } => (Begin::Index(count.into()), Find::Counted),
+            Keys::Found(finder) => (Begin::Index(finder.codes[0] + i as i64), Find::ONE),
+        });
+        KeySpec { used, begin, find }
+    };
+    uses.iter().enumerate().map(spec).collect()
+}
 
 /// How the declared keys of a command are used.
 pub(super) fn key_uses(full_name: &str) -> &'static [&'static str] {
@@ -22,12 +132,17 @@ fn row(full_name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.0 == full_name)
 }
 
+const BY_OR_GET: &str = "RO access @?; For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort";
+
 /// By group, in alphabetical order within it.
 #[rustfmt::skip]
 static ROWS: &[Row] = &[
     ("append", &["RW insert"], &[]),
     ("decr", &["RW access update"], &[]),
     ("decrby", &["RW access update"], &[]),
+    ("delex", &["RW delete variable_flags"], &[]),
+    ("delifeq", &["RM access delete"], &[]),
+    ("digest", &["RO access"], &[]),
     ("get", &["RO access"], &[]),
     ("getdel", &["RW access delete"], &[]),
     ("getex", &["RW access update; RW and UPDATE because it changes the TTL"], &[]),
@@ -39,6 +154,7 @@ static ROWS: &[Row] = &[
     ("lcs", &["RO access"], &[]),
     ("mget", &["RO access"], &["request_policy:multi_shard"]),
     ("mset", &["OW update"], &["request_policy:multi_shard", "response_policy:all_succeeded"]),
+    ("msetex", &["OW update"], &["request_policy:multi_shard", "response_policy:all_succeeded"]),
     ("msetnx", &["OW insert"], &["request_policy:multi_shard", "response_policy:agg_min"]),
     ("psetex", &["OW update"], &[]),
     ("set", &["RW access update variable_flags; RW and ACCESS due to the optional `GET` argument"], &[]),
@@ -47,6 +163,17 @@ static ROWS: &[Row] = &[
     ("setrange", &["RW update"], &[]),
     ("strlen", &["RO"], &[]),
     ("substr", &["RO access"], &[]),
+    ("bitcount", &["RO access"], &[]),
+    ("bitfield", &["RW access update variable_flags; This command allows both access and modification of the key"], &[]),
+    ("bitfield_ro", &["RO access"], &[]),
+    ("bitop", &["OW update", "RO access"], &[]),
+    ("bitpos", &["RO access"], &[]),
+    ("getbit", &["RO access"], &[]),
+    ("setbit", &["RW access update"], &[]),
+    ("pfadd", &["RW insert"], &[]),
+    ("pfcount", &["RW access; RW because it may change the internal representation of the key, and propagate to replicas"], &[]),
+    ("pfdebug", &["RW access"], &[]),
+    ("pfmerge", &["RW access insert", "RO access"], &[]),
     ("copy", &["RO access", "OW update"], &[]),
     ("del", &["RM delete"], &["request_policy:multi_shard", "response_policy:agg_sum"]),
     ("dump", &["RO access"], &["nondeterministic_output"]),
@@ -70,10 +197,14 @@ static ROWS: &[Row] = &[
     ("renamenx", &["RW access delete", "OW insert"], &[]),
     ("restore", &["OW update"], &[]),
     ("scan", &[], &["nondeterministic_output", "request_policy:special"]),
+    ("sort", &["RO access", BY_OR_GET, "OW update @?; For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array"], &[]),
+    ("sort_ro", &["RO access", BY_OR_GET], &[]),
     ("touch", &["RO"], &["request_policy:multi_shard", "response_policy:agg_sum"]),
     ("ttl", &["RO access"], &["nondeterministic_output"]),
     ("type", &["RO"], &[]),
     ("unlink", &["RM delete"], &["request_policy:multi_shard", "response_policy:agg_sum"]),
+    ("wait", &[], &["request_policy:all_shards", "response_policy:agg_min"]),
+    ("waitaof", &[], &["request_policy:all_shards", "response_policy:agg_min"]),
     ("watch", &["RO"], &[]),
     ("client|info", &[], &["nondeterministic_output"]),
     ("client|list", &[], &["nondeterministic_output"]),
@@ -200,9 +331,9 @@ static ROWS: &[Row] = &[
     ("geodist", &["RO access"], &[]),
     ("geohash", &["RO access"], &[]),
     ("geopos", &["RO access"], &[]),
-    ("georadius", &["RO access", "OW update"], &[]),
+    ("georadius", &["RO access", "OW update @STORE:6:0:0", "OW update @STOREDIST:6:0:0"], &[]),
     ("georadius_ro", &["RO access"], &[]),
-    ("georadiusbymember", &["RO access", "OW update"], &[]),
+    ("georadiusbymember", &["RO access", "OW update @STORE:5:0:0", "OW update @STOREDIST:5:0:0"], &[]),
     ("georadiusbymember_ro", &["RO access"], &[]),
     ("geosearch", &["RO access"], &[]),
     ("geosearchstore", &["OW update", "RO access"], &[]),
@@ -210,28 +341,41 @@ static ROWS: &[Row] = &[
 
 #[cfg(all(test, not(kiba_loom)))]
 mod tests {
-    use super::super::{Keys, commands};
+    use super::super::commands;
     use super::*;
 
     #[test]
     fn every_declared_key_has_its_use() {
         for command in commands().iter().flat_map(|command| std::iter::once(command).chain(&command.subcommands)) {
-            let uses = key_uses(command.full_name);
+            let (name, uses) = (command.full_name, key_uses(command.full_name));
+            assert_eq!(command.spec.keys.is_none(), uses.is_empty(), "{name}");
+            for used in uses {
+                assert!(["RO", "RW", "OW", "RM"].iter().any(|access| used.starts_with(access)), "{used}");
+            }
             match command.spec.keys {
-                Keys::None => assert!(uses.is_empty(), "{}", command.full_name),
-                Keys::Counted { .. } | Keys::Found(_) => assert!(!uses.is_empty(), "{}", command.full_name),
-                Keys::Range { first, last, step } => {
-                    assert!(!uses.is_empty(), "{}", command.full_name);
-                    // With a range that has no end, the last use is that of the rest.
-                    if uses.len() > 1 && last >= 0 {
-                        let keys = (i64::from(last) - i64::from(first)) / i64::from(step) + 1;
-                        assert_eq!(uses.len() as i64, keys, "{}", command.full_name);
-                    }
-                    for it in uses {
-                        assert!(["RO", "RW", "OW", "RM"].iter().any(|access| it.starts_with(access)), "{it}");
-                    }
+                Keys::Range { first, last, step } if uses.len() > 1 && last >= 0 => {
+                    let keys = (i64::from(last) - i64::from(first)) / i64::from(step) + 1;
+                    assert_eq!(uses.len() as i64, keys, "{name}");
                 }
+                Keys::Counted { has_target, .. } => assert_eq!(uses.len(), 1 + usize::from(has_target), "{name}"),
+                _ => {}
             }
         }
+    }
+
+    #[test]
+    fn a_use_says_how_and_perhaps_where() {
+        let used = Use("RW access delete incomplete @KEYS:-2:-1:0; a note; or two");
+        assert_eq!(used.flags().collect::<Vec<_>>(), ["RW", "access", "delete", "incomplete"]);
+        assert_eq!(used.note(), Some("a note; or two"));
+        assert!(matches!(
+            used.place(),
+            Some((Begin::Keyword("KEYS", -2), Find::Range { last: -1, step: 1, limit: 0 }))
+        ));
+        assert!(matches!(Use("OW update @?").place(), Some((Begin::Unknown, Find::Unknown))));
+        assert!(Use("OW update").place().is_none() && Use("OW update").note().is_none());
+        assert_eq!(use_of_key("sort", 0).0, "RO access");
+        assert!(use_of_key("sort", 1).0.starts_with("OW update"));
+        assert_eq!(use_of_key("del", 5).0, "RM delete");
     }
 }

@@ -1,7 +1,9 @@
 //! COMMAND: the table of commands, told to clients.
 
+use super::details::{Begin, Find, KeySpec, Use};
 use super::{
-    Arguments, Arity, Call, Command, Flags, Keys, Next, Run, Spec, details, find, help, registry, subcommand, syntax,
+    Arguments, Arity, Call, Command, Flags, Keys, Next, Place, Run, Spec, details, find, help, registry, subcommand,
+    syntax,
 };
 use crate::error::Error;
 use crate::glob;
@@ -172,18 +174,17 @@ fn getkeys(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, 
 /// COMMAND GETKEYSANDFLAGS command [argument ...] -> the keys among the arguments, each with how it is used.
 fn getkeysandflags(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
     let (command, keys) = keys_of(call)?;
-    let uses = details::key_uses(command.full_name);
     reply.array(keys.len());
     for (i, (_, key)) in keys.iter().enumerate() {
-        let mut used = uses.get(i).or(uses.last()).copied().unwrap_or_default();
+        let mut used = details::use_of_key(command.full_name, i);
         if command.full_name == "set" {
             // Only with GET does it read.
             let returns_old = call.args(5).any(|arg| arg.eq_ignore_ascii_case(b"get"));
-            used = if returns_old { "RW access update" } else { "OW update" };
+            used = Use(if returns_old { "RW access update" } else { "OW update" });
         }
         reply.array(2);
         reply.bulk(key);
-        write_words(flags_of_use(used), reply);
+        write_words(used.flags(), reply);
     }
     Ok(Next::Continue)
 }
@@ -214,8 +215,15 @@ fn keys_of<'a>(call: &Call<'a>) -> Result<(&'static Command, Vec<KeyAt<'a>>), Er
     }
     let mut keys = Vec::new();
     let arguments = Arguments { input: call.input, spans: &call.spans[2..] };
-    command.spec.keys.each(arguments, |place| keys.push((place.arg, call.arg(place.arg + 2))));
-    if keys.is_empty() {
+    command.spec.keys.each(arguments, |Place { arg, .. }| {
+        // The same key of two databases is one argument.
+        if keys.last().is_none_or(|(last, _)| *last != arg) {
+            keys.push((arg, call.arg(arg + 2)));
+        }
+    });
+    // A number of keys that makes no sense leaves the target alone.
+    let is_target_only = matches!(command.spec.keys, Keys::Counted { has_target: true, .. }) && keys.len() == 1;
+    if keys.is_empty() || is_target_only {
         return Err(Error::Other("ERR Invalid arguments specified for command"));
     }
     Ok((command, keys))
@@ -242,13 +250,15 @@ fn write_info(command: &Command, reply: &mut Reply) {
     command.subcommands.iter().for_each(|sub| write_info(sub, reply));
 }
 
-/// The flags that COMMAND shows, in Redis' order. It hides `sentinel` and `touches_arbitrary_keys`.
+/// The flags that COMMAND shows, in Redis' order. It hides `sentinel`, `may_replicate`, `protected` and
+/// `touches_arbitrary_keys`.
 const SHOWN: &[(Flags, &str)] = &[
     (Flags::WRITE, "write"),
     (Flags::READONLY, "readonly"),
     (Flags::DENYOOM, "denyoom"),
     (Flags::ADMIN, "admin"),
     (Flags::NOSCRIPT, "noscript"),
+    (Flags::BLOCKING, "blocking"),
     (Flags::LOADING, "loading"),
     (Flags::STALE, "stale"),
     (Flags::SKIP_MONITOR, "skip_monitor"),
@@ -256,101 +266,117 @@ const SHOWN: &[(Flags, &str)] = &[
     (Flags::FAST, "fast"),
     (Flags::NO_AUTH, "no_auth"),
     (Flags::NO_MULTI, "no_multi"),
+    (Flags::MOVABLE_KEYS, "movablekeys"),
     (Flags::ALLOW_BUSY, "allow_busy"),
 ];
 
-/// The ACL categories that a group stands for.
-const OF_GROUP: &[(&str, &str)] = &[
-    ("generic", "keyspace"),
-    ("set", "set"),
-    ("sorted-set", "sortedset"),
-    ("list", "list"),
-    ("hash", "hash"),
-    ("string", "string"),
-    ("bitmap", "bitmap"),
-    ("hyperloglog", "hyperloglog"),
-    ("geo", "geo"),
-    ("stream", "stream"),
-    ("pubsub", "pubsub"),
-    ("connection", "connection"),
-    ("transactions", "transaction"),
-    ("scripting", "scripting"),
+/// The ACL categories, in Redis' order.
+const CATEGORIES: &[&str] = &[
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
 ];
 
-/// Commands that are dangerous without being for operators alone: they look at, or remove, everything.
-const DANGEROUS: &[&str] = &["keys", "flushdb", "flushall", "info", "role"];
+/// Commands that are dangerous without being for operators alone: they look at, change or remove a lot.
+const DANGEROUS: &[&str] = &["keys", "flushdb", "flushall", "info", "role", "restore", "sort", "sort_ro", "swapdb"];
 
 /// The ACL categories of a command, in Redis' order and without `@`.
 fn categories(command: &Command) -> Vec<&'static str> {
     let flags = command.flags;
-    // A container is nothing by itself.
-    let is_container = matches!(command.spec.run, Run::Container(_));
-    let group = OF_GROUP.iter().find(|(group, _)| *group == command.group && !is_container).map(|(_, name)| *name);
-    // Documented with the server, but for every connection, or about keys.
-    let group = match command.full_name {
-        name if name.starts_with("command") => Some("connection"),
-        "dbsize" | "flushdb" | "flushall" => Some("keyspace"),
-        _ => group,
+    let of_group: &[&str] = match (command.full_name, command.group) {
+        // Documented elsewhere, but for every connection, about keys, or about several types.
+        ("wait" | "waitaof", _) => &["connection"],
+        (name, _) if name.starts_with("command") => &["connection"],
+        ("dbsize" | "flushdb" | "flushall" | "swapdb", _) => &["keyspace"],
+        ("sort" | "sort_ro", _) => &["set", "sortedset", "list"],
+        // A container is nothing by itself.
+        _ if matches!(command.spec.run, Run::Container(_)) => &[],
+        (_, "generic") => &["keyspace"],
+        (_, "sorted-set") => &["sortedset"],
+        (_, "transactions") => &["transaction"],
+        (_, group) => &[group],
     };
     let is_admin = flags.has(Flags::ADMIN) || command.full_name == "role";
-    let own = |name| group == Some(name);
-    let is_early = |name: &str| !["connection", "transaction", "scripting"].contains(&name);
-    let all = [
-        (own("keyspace"), "keyspace"),
-        (flags.has(Flags::READONLY), "read"),
-        (flags.has(Flags::WRITE), "write"),
-        (group.is_some_and(|name| name != "keyspace" && is_early(name)), group.unwrap_or_default()),
-        (is_admin, "admin"),
-        (flags.has(Flags::FAST), "fast"),
-        (!flags.has(Flags::FAST), "slow"),
-        (is_admin || DANGEROUS.contains(&command.full_name), "dangerous"),
-        (group.is_some_and(|name| !is_early(name)), group.unwrap_or_default()),
-    ];
-    all.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name).collect()
+    let is_in = |category: &&&str| match **category {
+        "read" => flags.has(Flags::READONLY),
+        "write" => flags.has(Flags::WRITE),
+        "admin" => is_admin,
+        "fast" => flags.has(Flags::FAST),
+        "slow" => !flags.has(Flags::FAST),
+        "blocking" => flags.has(Flags::BLOCKING),
+        "dangerous" => is_admin || DANGEROUS.contains(&command.full_name),
+        category => of_group.contains(&category),
+    };
+    CATEGORIES.iter().filter(is_in).copied().collect()
 }
 
 /// Where a command's keys are and how they are used, as Redis 7 describes it.
 fn write_key_specs(command: &Command, reply: &mut Reply) {
-    let Keys::Range { first, last, step } = command.spec.keys else { return reply.set(0) };
-    let uses = details::key_uses(command.full_name);
-    reply.set(uses.len());
-    for (i, used) in uses.iter().enumerate() {
-        let note = used.split_once("; ").map(|(_, note)| note);
-        reply.map(if note.is_some() { 4 } else { 3 });
-        if let Some(note) = note {
+    let specs = details::key_specs(command);
+    reply.set(specs.len());
+    for KeySpec { used, begin, find } in specs {
+        reply.map(if used.note().is_some() { 4 } else { 3 });
+        if let Some(note) = used.note() {
             reply.bulk(b"notes");
             reply.bulk(note.as_bytes());
         }
         reply.bulk(b"flags");
-        write_words(flags_of_use(used), reply);
-        // Keys that are used alike are one range; otherwise each is one of its own, and the last use is that of the rest.
-        let at = i64::from(first) + i as i64 * i64::from(step);
-        let (last, step) = match (uses.len(), last) {
-            (count, last) if last < 0 && i + 1 == count => (i64::from(last), i64::from(step)),
-            (1, last) => (i64::from(last) - at, i64::from(step)),
-            _ => (0, 1),
-        };
+        write_words(used.flags(), reply);
         reply.bulk(b"begin_search");
-        reply.map(2);
-        reply.bulk(b"type");
-        reply.bulk(b"index");
-        reply.bulk(b"spec");
-        reply.map(1);
-        reply.bulk(b"index");
-        reply.integer(at);
+        match begin {
+            Begin::Index(index) => write_search("index", &[("index", index)], reply),
+            Begin::Keyword(keyword, from) => {
+                write_search_head("keyword", 2, reply);
+                reply.bulk(b"keyword");
+                reply.bulk(keyword.as_bytes());
+                reply.bulk(b"startfrom");
+                reply.integer(from);
+            }
+            Begin::Unknown => write_search("unknown", &[], reply),
+        }
         reply.bulk(b"find_keys");
-        reply.map(2);
-        reply.bulk(b"type");
-        reply.bulk(b"range");
-        reply.bulk(b"spec");
-        reply.map(3);
-        reply.bulk(b"lastkey");
-        reply.integer(last);
-        reply.bulk(b"keystep");
-        reply.integer(step);
-        reply.bulk(b"limit");
-        reply.integer(0);
+        match find {
+            Find::Range { last, step, limit } => {
+                write_search("range", &[("lastkey", last), ("keystep", step), ("limit", limit)], reply);
+            }
+            Find::Counted => write_search("keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)], reply),
+            Find::Unknown => write_search("unknown", &[], reply),
+        }
     }
+}
+
+fn write_search(kind: &str, numbers: &[(&str, i64)], reply: &mut Reply) {
+    write_search_head(kind, numbers.len(), reply);
+    for (name, number) in numbers {
+        reply.bulk(name.as_bytes());
+        reply.integer(*number);
+    }
+}
+
+fn write_search_head(kind: &str, len: usize, reply: &mut Reply) {
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(kind.as_bytes());
+    reply.bulk(b"spec");
+    reply.map(len);
 }
 
 fn write_docs(commands: &[&Command], reply: &mut Reply) {
@@ -379,10 +405,6 @@ fn write_docs(commands: &[&Command], reply: &mut Reply) {
             write_docs(&command.subcommands.iter().collect::<Vec<_>>(), reply);
         }
     }
-}
-
-fn flags_of_use(used: &str) -> impl Iterator<Item = &str> {
-    used.split(';').next().unwrap_or_default().split(' ')
 }
 
 /// A set of words as statuses.

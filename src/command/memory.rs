@@ -32,7 +32,7 @@ const SUBCOMMANDS: &[Spec] = &[
         arity: Arity::at_least(3),
         keys: Keys::Range { first: 2, last: 2, step: 1 },
         run: Run::Read(usage),
-        flags: Flags::NONE,
+        flags: Flags::NO_TOUCH.and(Flags::UNCOUNTED),
         since: "4.0.0",
         complexity: "O(1), but O(N) for a list, where N is the number of its chunks.",
         summary: "Estimates the memory usage of a key.",

@@ -3,32 +3,46 @@
 //! A row ([`Spec`]) says everything about a command; what can be derived from it is not written twice. How a command
 //! reaches data is its [`Run`] type, and through it a command can reach only the keys that its row declares.
 
+mod bitfield;
+mod bitmap;
 mod call;
 mod client;
+mod compare;
 mod config;
 mod connection;
+mod counter;
+mod database;
+mod debug;
 mod details;
+mod dump;
 mod expiry;
 mod geo;
 mod hash;
 mod hash_expiry;
 mod help;
+mod hyperloglog;
 mod info;
 mod introspection;
 mod key;
 mod keys;
+mod keyspace;
 mod list;
 mod memory;
+mod object;
 mod registry;
 mod scan;
 mod server;
 mod set;
+mod sort;
 mod string;
+mod substring;
 mod syntax;
 #[cfg(all(test, not(kiba_loom)))]
 mod tests;
 mod transaction;
+mod ttl;
 mod typed;
+mod wait;
 mod zset;
 
 pub use call::Call;
@@ -129,10 +143,24 @@ flags! {
     READONLY = 13, "readonly";
     /// Not in the slow log, since its parts are.
     SKIP_SLOWLOG = 16, "skip_slowlog";
+    /// Reads for clients, and may change how a value is kept.
+    MAY_REPLICATE = 23, "may_replicate";
     /// Reaches every database, not only the selected one.
     ALL_DATABASES = 14, "";
     /// Changes what the server runs with: never paused by CLIENT PAUSE ALL.
     NEVER_PAUSED = 15, "";
+    /// May wait.
+    BLOCKING = 17, "blocking";
+    /// Only for those whom the configuration allows it.
+    PROTECTED = 21, "protected";
+    /// First key, last key and step do not tell where all keys are (derived).
+    MOVABLE_KEYS = 22, "";
+    /// Its arguments are databases, all of which it reaches.
+    NAMED_DATABASES = 18, "";
+    /// Leaves the access clocks of its keys alone: it asks about a key, not for its value.
+    NO_TOUCH = 19, "";
+    /// Its look-ups are neither hits nor misses.
+    UNCOUNTED = 20, "";
 }
 
 impl Flags {
@@ -143,6 +171,11 @@ impl Flags {
     #[inline]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether a command with these flags may change something.
+    pub const fn may_change(self) -> bool {
+        self.0 & (Self::WRITE.0 | Self::MAY_REPLICATE.0) != 0
     }
 }
 
@@ -166,7 +199,7 @@ pub enum Run {
         is_whole: fn(Arguments<'_>) -> bool,
         many: fn(&mut Slots<'_>, &Call<'_>, &mut Reply) -> Result<Effects, Error>,
         /// Runs on the declared keys' slots as well; their part is reached through [`Held`].
-        whole: fn(&mut dyn Held, &[Key], &Call<'_>, &mut Reply) -> Result<Effects, Error>,
+        whole: WholeRun,
     },
     /// The connection and the server; no data.
     Session(SessionRun),
@@ -176,16 +209,21 @@ pub enum Run {
     Container(&'static [Spec]),
     /// A subcommand may complete the name. Without one it is a command like [`Run::Session`].
     SessionOr(SessionRun, &'static [Spec]),
+    /// As [`Run::Session`], but some first arguments make it another command, which is not told to clients.
+    SessionElse(SessionRun, &'static [Spec]),
 }
+
+/// A command on everything there is, and on the declared keys.
+pub type WholeRun = fn(&mut dyn Held, &[Key], &Call<'_>, &mut Reply) -> Result<Effects, Error>;
 
 /// A command on the connection and the server.
 pub type SessionRun = fn(&mut Session, &Call<'_>, &mut Reply) -> Result<Next, Error>;
 
 impl Run {
-    /// The rows of a container; none for other commands.
+    /// The rows that a first argument chooses from; none for most commands.
     pub const fn subcommands(self) -> &'static [Spec] {
         match self {
-            Self::Container(specs) | Self::SessionOr(_, specs) => specs,
+            Self::Container(specs) | Self::SessionOr(_, specs) | Self::SessionElse(_, specs) => specs,
             _ => &[],
         }
     }
@@ -209,6 +247,8 @@ pub enum Next {
     Continue,
     /// Send what is there, then close.
     Close,
+    /// The reply and what follows wait so long. Nobody else does.
+    Sleep(std::time::Duration),
 }
 
 /// What a command changed about one key.
@@ -261,7 +301,7 @@ impl<'a> Slots<'a> {
     pub fn with<T>(&mut self, i: usize, f: impl FnOnce(&mut Slot<'_>) -> T) -> T {
         let key = self.keys[i];
         let mut part = self.parts.part(key.elsewhere.unwrap_or(self.call.db), key.hash);
-        f(&mut part.slot(self.call.arg(key.arg as usize), key.hash, self.call.now))
+        f(&mut slot(&mut part, key, self.call))
     }
 
     /// The live entry of each key, in order, all at once: to look at several values before one is changed.
@@ -294,18 +334,31 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// The table of a key.
-fn table_of<'a, T: Tables + ?Sized>(tables: &'a T, key: Key, call: &Call<'_>) -> &'a Raw {
-    tables.table(key.elsewhere.unwrap_or(call.db), key.hash)
+/// The slot of a key in the part where it belongs. Finding the key is an access.
+#[inline]
+pub fn slot<'a>(part: &'a mut Part<'_>, key: Key, call: &Call<'a>) -> Slot<'a> {
+    let slot = part.slot(call.arg(key.arg as usize), key.hash, call.now);
+    if let Some(entry) = slot.entry() {
+        touch(entry, call);
+    }
+    slot
 }
 
 /// The live entry of a key in the table where it belongs; counted as a hit or a miss.
 #[inline]
 pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> Option<&'a Entry> {
     let found = live(table, key, call);
-    let count = if found.is_some() { &tally.hits } else { &tally.misses };
-    count.set(count.get() + 1);
+    count(found.is_some(), call, tally);
     found
+}
+
+/// Counts a look-up as a hit or a miss.
+#[inline]
+pub fn count(is_hit: bool, call: &Call<'_>, tally: &Tally) {
+    if !call.command.flags.has(Flags::UNCOUNTED) {
+        let count = if is_hit { &tally.hits } else { &tally.misses };
+        count.set(count.get() + 1);
+    }
 }
 
 /// The live entry of a key in the table where it belongs.
@@ -313,10 +366,21 @@ pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> O
 fn live<'a>(table: &'a Raw, key: Key, call: &Call<'_>) -> Option<&'a Entry> {
     let found = table.find_key(key.hash, call.arg(key.arg as usize)).map(|at| table.entry(at));
     let entry = found.filter(|entry| !entry.is_expired(call.now))?;
-    if !call.no_touch {
+    touch(entry, call);
+    Some(entry)
+}
+
+/// The table of a key.
+fn table_of<'a, T: Tables + ?Sized>(tables: &'a T, key: Key, call: &Call<'_>) -> &'a Raw {
+    tables.table(key.elsewhere.unwrap_or(call.db), key.hash)
+}
+
+/// Notes an access, unless client or command leave no trace.
+#[inline]
+fn touch(entry: &Entry, call: &Call<'_>) {
+    if !call.no_touch && !call.command.flags.has(Flags::NO_TOUCH) {
         entry.touch(call.clock());
     }
-    Some(entry)
 }
 
 /// The key space as a sequence of parts. Outside of transactions each visit locks one part.
@@ -337,8 +401,10 @@ pub trait Keyspace {
 }
 
 /// Everything that a command may reach, held exclusively.
-pub trait Held: Parts + Keyspace {}
-impl<T: Parts + Keyspace> Held for T {}
+pub trait Held: Parts + Keyspace {
+    /// Exchanges the keys of two databases, both of which are held. Who watches a key is told.
+    fn swap(&mut self, one: u16, other: u16);
+}
 
 /// How far a walk has come; kept between its slices.
 #[derive(Debug, Default)]
@@ -373,6 +439,12 @@ pub enum Step {
 /// All families, in the order of the documentation. The only list of them.
 static FAMILIES: &[(&str, &[Spec])] = &[
     ("string", string::SPECS),
+    ("string", counter::SPECS),
+    ("string", substring::SPECS),
+    ("string", compare::SPECS),
+    ("bitmap", bitmap::SPECS),
+    ("bitmap", bitfield::SPECS),
+    ("hyperloglog", hyperloglog::SPECS),
     ("list", list::SPECS),
     ("list", list::MOVING_SPECS),
     ("set", set::SPECS),
@@ -387,13 +459,20 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("geo", geo::SPECS),
     ("geo", geo::search::SPECS),
     ("generic", key::SPECS),
+    ("generic", ttl::SPECS),
+    ("generic", keyspace::SPECS),
+    ("generic", object::SPECS),
+    ("generic", dump::SPECS),
+    ("generic", sort::SPECS),
+    ("generic", wait::SPECS),
     ("transactions", transaction::SPECS),
     ("connection", connection::SPECS),
     ("connection", client::SPECS),
-    ("server", key::SERVER_SPECS),
+    ("server", database::SPECS),
     ("server", introspection::SPECS),
     ("server", config::SPECS),
     ("server", info::SPECS),
     ("server", memory::SPECS),
     ("server", server::SPECS),
+    ("server", debug::SPECS),
 ];

@@ -221,7 +221,7 @@ impl Writer<'_> {
 
     /// The number of the key specification that the next key belongs to.
     fn next_key(&mut self) -> usize {
-        let index = self.keys.min(details::key_uses(self.command.full_name).len().saturating_sub(1));
+        let index = details::index_of_use(self.command.full_name, self.keys);
         self.keys += 1;
         index
     }
@@ -237,13 +237,13 @@ impl Writer<'_> {
         let command = self.command.full_name;
         match name {
             "key" | "newkey" | "source" | "destination" | "key1" | "key2" if !self.command.spec.keys.is_none() => "key",
-            "pattern" => "pattern",
+            "pattern" | "by-pattern" | "get-pattern" => "pattern",
             "increment" if command.ends_with("float") => "double",
             "timeout" if command.starts_with('b') => "double",
             "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db" | "end" | "exactly"
             | "frequency" | "increment" | "index" | "index1" | "index2" | "len" | "limit" | "maxage"
             | "milliseconds" | "num-matches" | "numkeys" | "offset" | "protover" | "rank" | "seconds" | "start"
-            | "stop" | "timeout" | "ttl" => "integer",
+            | "stop" | "timeout" | "ttl" | "numlocal" | "numreplicas" => "integer",
             _ if name.starts_with("unix-time") => "unix-time",
             _ => "string",
         }
@@ -256,6 +256,9 @@ static ROWS: &[(&str, &str)] = &[
     ("append", "key value"),
     ("decr", "key"),
     ("decrby", "key decrement"),
+    ("delex", "key [IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest]"),
+    ("delifeq", "key value"),
+    ("digest", "key"),
     ("get", "key"),
     ("getdel", "key"),
     ("getex", "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]"),
@@ -267,14 +270,26 @@ static ROWS: &[(&str, &str)] = &[
     ("lcs", "key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]"),
     ("mget", "key [key ...]"),
     ("mset", "key value [key value ...]"),
+    ("msetex", "numkeys key value [key value ...] [NX | XX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]"),
     ("msetnx", "key value [key value ...]"),
     ("psetex", "key milliseconds value"),
-    ("set", "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]"),
+    ("set", "key value [NX | XX | IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]"),
     ("setex", "key seconds value"),
     ("setnx", "key value"),
     ("setrange", "key offset value"),
     ("strlen", "key"),
     ("substr", "key start end"),
+    ("bitcount", "key [start end [BYTE | BIT]]"),
+    ("bitfield", "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value | INCRBY encoding offset increment> [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value | INCRBY encoding offset increment> ...]]"),
+    ("bitfield_ro", "key [GET encoding offset [GET encoding offset ...]]"),
+    ("bitop", "<AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE> destkey key [key ...]"),
+    ("bitpos", "key bit [start [end [BYTE | BIT]]]"),
+    ("getbit", "key offset"),
+    ("setbit", "key offset value"),
+    ("pfadd", "key [element [element ...]]"),
+    ("pfcount", "key [key ...]"),
+    ("pfdebug", "subcommand key"),
+    ("pfmerge", "destkey [sourcekey [sourcekey ...]]"),
     ("blmove", "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout"),
     ("blmpop", "timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]"),
     ("blpop", "key [key ...] timeout"),
@@ -415,10 +430,14 @@ static ROWS: &[(&str, &str)] = &[
     ("renamenx", "key newkey"),
     ("restore", "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]"),
     ("scan", "cursor [MATCH pattern] [COUNT count] [TYPE type]"),
+    ("sort", "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] [ASC | DESC] [ALPHA] [STORE destination]"),
+    ("sort_ro", "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] [ASC | DESC] [ALPHA]"),
     ("touch", "key [key ...]"),
     ("ttl", "key"),
     ("type", "key"),
     ("unlink", "key [key ...]"),
+    ("wait", "numreplicas timeout"),
+    ("waitaof", "numlocal numreplicas timeout"),
     ("watch", "key [key ...]"),
     ("auth", "[username] password"),
     ("client|kill", "<ip:port | <ID client-id | TYPE <NORMAL | MASTER | REPLICA | PUBSUB> | USER username | ADDR ip:port | LADDR ip:port | SKIPME <YES | NO> | MAXAGE maxage> ...>"),
@@ -441,6 +460,7 @@ static ROWS: &[(&str, &str)] = &[
     ("command|list", "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]"),
     ("config|get", "parameter [parameter ...]"),
     ("config|set", "parameter value [parameter value ...]"),
+    ("debug", "subcommand [argument [argument ...]]"),
     ("flushall", "[ASYNC | SYNC]"),
     ("flushdb", "[ASYNC | SYNC]"),
     ("info", "[section [section ...]]"),

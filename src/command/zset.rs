@@ -158,6 +158,8 @@ pub(super) fn put<'a>(
 
 /// ZINCRBY key increment member -> the new score.
 fn zincrby(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
+    // A word that ZADD takes for an option is one here too, and then something is missing.
+    Conditions::parse(call)?;
     let by = score(call.arg(2)).ok_or(Error::NotAFloat)?;
     increment(slot, call, Conditions::default(), by, call.arg(3), reply)
 }

@@ -37,6 +37,7 @@ pub use types::{
     Caller, Class, Dialect, EngineKind, Events, Fsync, Hasher, IoModel, Limit, Limits, LogFormat, LogLevel, Permission,
     Policy,
 };
+pub(crate) use value::bytes as parse_bytes;
 pub use value::{Kind, Reason};
 
 use cell::Cell;

@@ -189,7 +189,7 @@ options! {
     Threads threads: u32 = "threads", Kind::Integer { min: 0, max: 1024 }, "0", AtStart;
     /// How threads share connections: work-stealing, or per-core (a connection stays with its thread).
     Io io: IoModel = "io", Kind::Choice(IoModel::NAMES), "work-stealing", AtStart;
-    /// Let threads rest while fewer of them answer more, as on cores that are shared with the clients. Only with work-stealing.
+    /// Let threads rest while fewer of them answer more, as on cores shared with the clients. With work-stealing.
     RestThreads rest_threads: bool = "rest-threads", Kind::Switch, "yes", AtStart;
     /// Parts of the sharded engine's table, each with its own lock; a power of two.
     Shards shards: usize = "shards", Kind::PowerOfTwo { min: 2, max: 65536 }, "1024", AtStart;
@@ -200,7 +200,7 @@ options! {
     /// Whose answers to give where the original Kiba differs from Redis: redis or original.
     Dialect dialect: Dialect = "dialect", Kind::Choice(Dialect::NAMES), "redis", AtStart;
     /// Number of databases that SELECT can choose from.
-    Databases databases: u32 = "databases", Kind::Integer { min: 1, max: 65536 }, "16", AtStart;
+    Databases databases: u32 = "databases", Kind::Integer { min: 1, max: u16::MAX as i64 }, "16", AtStart;
     /// The Redis version to report: clients decide by it which commands they may send.
     CompatVersion compat_version: Arc<str> = "compat-version",
         Kind::Text { check: check::compat_version, expected: "a version such as 7.4.2", many: false }, "7.4.2", AtStart;
@@ -221,7 +221,6 @@ options! {
     /// Without a password, serve only clients on this machine: yes or no.
     ProtectedMode protected_mode: bool = "protected-mode", Kind::Switch, "yes", AnyTime;
     /// Who may use DEBUG: no, yes, or local (clients on this machine).
-    /// Without effect yet.
     EnableDebugCommand enable_debug_command: Permission = "enable-debug-command", Kind::Choice(Permission::NAMES), "no", AtStart;
     /// Who may change protected options (dir, dbfilename) by CONFIG SET: no, yes, or local.
     EnableProtectedConfigs enable_protected_configs: Permission = "enable-protected-configs",
@@ -292,6 +291,9 @@ options! {
     /// Longest member of a sorted set in the compact encoding, in bytes.
     ZsetMaxListpackValue zset_max_listpack_value: usize = "zset-max-listpack-value" | "zset-max-ziplist-value",
         Kind::Bytes { min: 0, max: BYTES_MAX }, "64", AnyTime;
+    /// Largest HyperLogLog in the sparse encoding, in bytes; larger ones take 12 kb.
+    HllSparseMaxBytes hll_sparse_max_bytes: usize = "hll-sparse-max-bytes",
+        Kind::Bytes { min: 0, max: BYTES_MAX }, "3000", AnyTime;
 }
 "Events and observation" {
     /// Keyspace events to publish, as letters; empty publishes none.

@@ -33,6 +33,12 @@ fn set(config: &Config, pairs: &[(&str, &str)]) -> Result<Vec<Id>, String> {
 
 /// Observed from redis-server 7.0.15, with the range of an option where Kiba's is the same.
 #[test]
+fn databases_are_numbered_in_16_bits() {
+    assert_eq!(Config::from_text("databases 65535").expect("valid").databases(), 65535);
+    assert!(Config::from_text("databases 65536").is_err());
+}
+
+#[test]
 fn config_set_errors_have_the_words_of_redis() {
     const INTEGER: &str = "argument couldn't be parsed into an integer";
     const MEMORY: &str = "argument must be a memory value";

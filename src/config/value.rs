@@ -190,7 +190,7 @@ pub(super) fn integer(text: &[u8]) -> Option<i64> {
 }
 
 /// Reads a number of bytes with its unit; `None` when it is malformed.
-pub(super) fn bytes(text: &[u8]) -> Option<u128> {
+pub(crate) fn bytes(text: &[u8]) -> Option<u128> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, unit) = text.split_at(digits);
     let factor: u128 = match unit.to_ascii_lowercase().as_slice() {

@@ -2,7 +2,7 @@
 
 use super::apply::apply;
 use crate::command::{
-    Arguments, Call, Command, Effect, Effects, Entries, Held, Key, Parts, Progress, Run, Slots, Step, lookup,
+    Call, Command, Effect, Effects, Entries, Held, Key, Parts, Progress, Run, Slots, Step, WholeRun, lookup,
 };
 use crate::error::Error;
 use crate::reply::{Mark, Reply};
@@ -19,7 +19,7 @@ pub fn write(
     reply: &mut Reply,
 ) {
     let mark = reply.mark();
-    let mut slot = part.slot(call.arg(key.arg as usize), key.hash, call.now);
+    let mut slot = crate::command::slot(part, key, call);
     match run(&mut slot, call, reply) {
         Ok(effect) => apply(part, key, effect),
         Err(error) => {
@@ -43,13 +43,7 @@ pub fn write_many(
 }
 
 /// Runs a command on everything there is, which is held.
-pub fn whole(
-    run: fn(&mut dyn Held, &[Key], &Call<'_>, &mut Reply) -> Result<Effects, Error>,
-    held: &mut dyn Held,
-    keys: &[Key],
-    call: &Call<'_>,
-    reply: &mut Reply,
-) {
+pub fn whole(run: WholeRun, held: &mut dyn Held, keys: &[Key], call: &Call<'_>, reply: &mut Reply) {
     let mark = reply.mark();
     let outcome = run(held, keys, call, reply);
     conclude(outcome, held, keys, call, mark, reply);
@@ -116,13 +110,13 @@ pub fn run(
         }
         Run::Whole(run) => settle(run(held, call, reply), mark, reply),
         Run::ManyOrWhole { is_whole, many, whole: run } => {
-            if is_whole(Arguments { input: call.input, spans: call.spans }) {
+            if is_whole(call.arguments()) {
                 whole(run, held, keys, call, reply);
             } else {
                 write_many(many, held, keys, call, reply);
             }
         }
-        Run::Session(_) | Run::SessionOr(..) | Run::Control(_) | Run::Container(_) => {
+        Run::Session(_) | Run::SessionOr(..) | Run::SessionElse(..) | Run::Control(_) | Run::Container(_) => {
             unreachable!("the executor runs these itself")
         }
     }

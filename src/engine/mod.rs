@@ -10,8 +10,9 @@ pub mod sharded;
 
 use std::future::Future;
 use std::ops::Range;
+use std::time::Duration;
 
-use crate::command::{Call, Control, Held, Run};
+use crate::command::{Call, Control, Held, Next, Run};
 use crate::parser::{Batch, Request, Verdict};
 use crate::server::{Server, Tally};
 use crate::session::Session;
@@ -54,6 +55,8 @@ pub struct Transaction {
     pub watching: Watching,
     /// Set when a watched key changed, and nothing was run.
     pub is_aborted: bool,
+    /// How long the replies are to wait: DEBUG SLEEP cannot wait while everything is held.
+    pub sleep: Duration,
 }
 
 /// A holder of data.
@@ -90,7 +93,7 @@ pub trait Engine: Send + Sync + 'static {
 
 /// Runs a transaction on parts that are held already. Shared by the engines.
 fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server) {
-    let Transaction { batch, session, watching, is_aborted } = transaction;
+    let Transaction { batch, session, watching, is_aborted, sleep } = transaction;
     let tally = Tally::default();
     *is_aborted = watching.flag.is_raised()
         || !crate::sync::planted("watched-keys-not-locked")
@@ -113,9 +116,13 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server)
             Call { input, spans, command, now: *now, db: session.db, no_touch: session.client.no_touch(), server };
         reply.set_resp(session.resp);
         match command.spec.run {
-            Run::Session(run) | Run::SessionOr(run, _) => {
+            Run::Session(run) | Run::SessionOr(run, _) | Run::SessionElse(run, _) => {
                 let mark = reply.mark();
-                held::settle(run(session, &call, reply).map(|_| ()), mark, reply);
+                let next = run(session, &call, reply);
+                if let Ok(Next::Sleep(time)) = next {
+                    *sleep = sleep.saturating_add(time);
+                }
+                held::settle(next.map(|_| ()), mark, reply);
             }
             // Nothing to do inside of a transaction; the watch is over by now.
             Run::Control(Control::Unwatch) => reply.ok(),

@@ -47,6 +47,9 @@ const ON_WHEEL: u32 = 1 << 6;
 const TIMED: u32 = 1 << 7;
 const CLOCK_SHIFT: u32 = 8;
 
+/// The bits of an access clock.
+pub const CLOCK_MASK: u32 = 0x00FF_FFFF;
+
 /// How the value of an entry is represented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -71,6 +74,8 @@ pub enum Kind {
     HashTimed = 9,
     /// A small sorted set, inline as a pack of alternating members and scores.
     ZSetPack = 8,
+    /// As `Bytes`, of a string that was changed in place since it was set: OBJECT ENCODING tells them apart.
+    Edited = 10,
 }
 
 impl Kind {
@@ -85,6 +90,7 @@ impl Kind {
             6 => Self::HashPack,
             9 => Self::HashTimed,
             8 => Self::ZSetPack,
+            10 => Self::Edited,
             _ => Self::Boxed,
         }
     }
@@ -97,7 +103,7 @@ impl Kind {
 /// What a new or replaced value is made of.
 #[derive(Debug)]
 pub enum Content<'a> {
-    /// Inline bytes of the given kind (`Bytes`, `IntSet` or one of the packs).
+    /// Inline bytes of the given kind (`Bytes`, `Edited`, `IntSet` or one of the packs).
     Inline(Kind, &'a [u8]),
     /// An integer.
     Int(i64),
@@ -314,6 +320,13 @@ impl Entry {
         Some(unsafe { std::slice::from_raw_parts_mut(self.base().add(shape.value), shape.value_len) })
     }
 
+    /// Notes that a string was changed in place.
+    pub fn mark_edited(&mut self) {
+        if self.kind() == Kind::Bytes {
+            self.set_kind(Kind::Edited);
+        }
+    }
+
     /// The large string, if this is one.
     pub fn shared_mut(&mut self) -> Option<SharedMut<'_>> {
         (self.kind() == Kind::Shared).then_some(SharedMut { entry: self })
@@ -386,6 +399,18 @@ impl Entry {
         entry
     }
 
+    /// A copy with another key and access clock, and the same deadline. A large string is shared until one of both changes;
+    /// a large collection is copied, O(N).
+    pub fn duplicate(&self, key: &[u8], clock: u32) -> Self {
+        let content = match self.raw() {
+            Raw::Inline(kind, bytes) => Content::Inline(kind, bytes),
+            Raw::Int(int) => Content::Int(int),
+            Raw::Shared(bytes) => Content::Shared(Arc::clone(bytes)),
+            Raw::Boxed(object) => Content::Boxed(Box::new(object.clone())),
+        };
+        Self::new(key, content, self.deadline(), clock)
+    }
+
     /// Notes an access at `clock` (24 bits). Stores only on change, so that readers of a hot key share its line.
     pub fn touch(&self, clock: u32) {
         let header = self.header();
@@ -437,6 +462,17 @@ impl Entry {
     /// The access clock: the low 24 bits of a count of seconds.
     pub fn clock(&self) -> u32 {
         self.header().meta.load(Relaxed) >> CLOCK_SHIFT
+    }
+
+    /// Has the last access, as of `clock`, lie so many seconds back; the clock can tell half a year.
+    pub fn set_idle(&mut self, seconds: u64, clock: u32) {
+        let seconds = seconds.min(u64::from(CLOCK_MASK)) as u32;
+        self.touch(clock.wrapping_sub(seconds) & CLOCK_MASK);
+    }
+
+    /// Seconds since the last access, as of `clock`. The clock comes round after half a year.
+    pub fn idle_seconds(&self, clock: u32) -> u32 {
+        clock.wrapping_sub(self.clock()) & CLOCK_MASK
     }
 
     #[inline]
@@ -645,7 +681,7 @@ mod tests {
 
     #[derive(Clone, Debug, PartialEq)]
     enum TwinValue {
-        Inline(Vec<u8>),
+        Inline(Kind, Vec<u8>),
         Int(i64),
         Shared(Vec<u8>),
     }
@@ -661,7 +697,7 @@ mod tests {
 
     fn content(value: &TwinValue) -> Content<'_> {
         match value {
-            TwinValue::Inline(bytes) => Content::Inline(Kind::Bytes, bytes),
+            TwinValue::Inline(kind, bytes) => Content::Inline(*kind, bytes),
             TwinValue::Int(int) => Content::Int(*int),
             TwinValue::Shared(bytes) => Content::Shared(Arc::new(bytes.clone())),
         }
@@ -671,7 +707,9 @@ mod tests {
         assert_eq!(entry.key(), twin.key);
         assert_eq!(entry.deadline(), twin.deadline);
         match (entry.raw(), &twin.value) {
-            (Raw::Inline(Kind::Bytes, bytes), TwinValue::Inline(other)) => assert_eq!(bytes, other),
+            (Raw::Inline(kind, bytes), TwinValue::Inline(other, others)) => {
+                assert_eq!((kind, bytes), (*other, &**others))
+            }
             (Raw::Int(int), TwinValue::Int(other)) => assert_eq!(int, *other),
             (Raw::Shared(bytes), TwinValue::Shared(other)) => assert_eq!(&***bytes, other),
             (raw, other) => panic!("{raw:?} is not {other:?}"),
@@ -680,7 +718,7 @@ mod tests {
 
     fn value() -> impl Strategy<Value = TwinValue> {
         prop_oneof![
-            prop::collection::vec(any::<u8>(), 0..200).prop_map(TwinValue::Inline),
+            prop::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| TwinValue::Inline(Kind::Bytes, bytes)),
             any::<i64>().prop_map(TwinValue::Int),
             prop::collection::vec(any::<u8>(), 0..2000).prop_map(TwinValue::Shared),
         ]
@@ -722,12 +760,14 @@ mod tests {
                         twin.deadline = deadline;
                     }
                     Step::Splice(at, remove, bytes) => {
-                        if let TwinValue::Inline(value) = &mut twin.value {
+                        if let TwinValue::Inline(kind, value) = &mut twin.value {
                             let at = at.min(value.len());
                             let remove = remove.min(value.len() - at);
                             value.splice(at..at + remove, bytes.iter().copied());
                             let (left, right) = bytes.split_at(bytes.len() / 2);
                             entry.splice(at, remove, &[left, right]);
+                            entry.mark_edited();
+                            *kind = Kind::Edited;
                         }
                     }
                     Step::Rename(key) => {

@@ -26,7 +26,7 @@ use std::sync::LazyLock;
 
 use ahash::RandomState;
 
-use super::{Content, Entry, Raw};
+use super::{Entry, Raw};
 
 /// Slots of a bucket: with a tag each and the count they fill a cache line.
 const SLOTS: usize = 7;
@@ -89,7 +89,7 @@ impl Element for Entry {
     }
 
     fn copied(&self) -> Self {
-        duplicate(self)
+        self.duplicate(self.key(), self.clock())
     }
 }
 
@@ -560,16 +560,6 @@ fn cost(entry: &Entry) -> usize {
             Raw::Shared(bytes) => bytes.capacity() + size_of::<Vec<u8>>() + 2 * size_of::<usize>(),
             _ => 0,
         }
-}
-
-fn duplicate(entry: &Entry) -> Entry {
-    let content = match entry.raw() {
-        Raw::Inline(kind, bytes) => Content::Inline(kind, bytes),
-        Raw::Int(int) => Content::Int(int),
-        Raw::Shared(bytes) => Content::Shared(bytes.clone()),
-        Raw::Boxed(object) => Content::Boxed(Box::new(object.clone())),
-    };
-    Entry::new(entry.key(), content, entry.deadline(), entry.clock())
 }
 
 /// The entries of a table, in no particular order.

@@ -1,15 +1,19 @@
 //! The store: entries, tables and the values in them. It has never heard of RESP, sockets or locks.
+pub mod bits;
 mod chunk;
 mod deque;
 pub mod entry;
 pub mod hash;
 mod hasher;
+pub mod hyperloglog;
 pub mod intset;
+pub mod lcs;
 mod limits;
 pub mod list;
 mod members;
 pub mod pack;
 mod part;
+pub mod rdb;
 pub mod set;
 mod slot;
 pub mod string;
@@ -132,7 +136,7 @@ impl Type {
 /// The name that OBJECT ENCODING gives an entry's representation.
 pub fn encoding(entry: &Entry) -> &'static str {
     match Type::of(entry) {
-        Type::String => string::Str::of(entry).map_or("raw", string::Str::encoding),
+        Type::String => string::encoding(entry),
         Type::List => list::View::of(entry).map_or("", |list| list.encoding()),
         Type::Set => set::View::of(entry).map_or("", |set| set.encoding()),
         Type::Hash => hash::View::of(entry, 0).map_or("", |hash| hash.encoding()),

@@ -9,7 +9,7 @@ use super::table::{Raw, Table};
 use super::watch::{Flag, Watches};
 use super::wheel::{Due, TICK_MS, Wheel, tick_of};
 use super::{Entry, KeyHasher, Slot, timed};
-use crate::sync::{AtomicU64, OnceLock, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, OnceLock, Ordering};
 
 /// Names a part: its database and its number within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,11 +179,30 @@ impl<'a> Part<'a> {
         self.schedule();
     }
 
+    /// Exchanges the keys with the part of another database that has the same number, and what belongs to the keys.
+    /// Watches stay: whoever watches a key that is in either part is told.
+    pub fn swap(&mut self, other: &mut Part<'_>) {
+        debug_assert_eq!(self.id.index, other.id.index);
+        for hash in self.watched().into_iter().chain(other.watched()) {
+            if self.has_hash(hash) || other.has_hash(hash) {
+                self.side.touch(hash);
+                other.side.touch(hash);
+            }
+        }
+        std::mem::swap(self.table, other.table);
+        std::mem::swap(&mut self.side.wheel, &mut other.side.wheel);
+        std::mem::swap(&mut self.side.volatile, &mut other.side.volatile);
+        std::mem::swap(&mut self.side.timed, &mut other.side.timed);
+        // What the agenda says of each part may now be too early, which does no harm, but not too late.
+        self.schedule();
+        other.schedule();
+    }
+
     /// Empties the part; the keys are freed elsewhere.
     pub fn clear(&mut self) {
-        for hash in self.side.watches.as_ref().map(|watches| watches.hashes()).unwrap_or_default() {
+        for hash in self.watched() {
             // A watched key that did not exist does not change by being flushed.
-            if self.table.find(hash, |(entry, _)| self.env.hasher.hash(entry.key()) == hash).is_some() {
+            if self.has_hash(hash) {
                 self.side.touch(hash);
             }
         }
@@ -194,6 +213,15 @@ impl<'a> Part<'a> {
         if !old.is_empty() {
             self.env.reaper.free(old);
         }
+    }
+
+    /// The hashes of the watched keys.
+    fn watched(&self) -> Vec<u64> {
+        self.side.watches.as_ref().map(|watches| watches.hashes()).unwrap_or_default()
+    }
+
+    fn has_hash(&self, hash: u64) -> bool {
+        self.table.find(hash, |(entry, _)| self.env.hasher.hash(entry.key()) == hash).is_some()
     }
 
     /// Records that the key with `hash` is to be looked at when `deadline` has passed.
@@ -262,6 +290,8 @@ pub struct Agenda {
     due: SkipSet<(u64, PartId)>,
     /// The tick that the sweeper sleeps until.
     asleep_until: AtomicU64,
+    /// Nothing is due, whatever is listed.
+    is_paused: AtomicBool,
     sweeper: OnceLock<Thread>,
 }
 
@@ -282,14 +312,27 @@ impl Agenda {
         }
     }
 
+    /// Has nothing come due until it is called again: keys then expire only when somebody asks for them.
+    pub fn set_paused(&self, is_paused: bool) {
+        // Relaxed, here and below: it takes effect soon, which is all that is promised.
+        self.is_paused.store(is_paused, Ordering::Relaxed);
+        if !is_paused && let Some(sweeper) = self.sweeper.get() {
+            sweeper.unpark();
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Relaxed)
+    }
+
     /// The first tick at which something is due.
     pub fn next_tick(&self) -> Option<u64> {
-        self.due.front().map(|first| first.value().0)
+        self.due.front().filter(|_| !self.is_paused()).map(|first| first.value().0)
     }
 
     /// Takes off a part that is due at or before `tick`.
     pub fn pop(&self, tick: u64) -> Option<PartId> {
-        let first = self.due.front().filter(|first| first.value().0 <= tick)?;
+        let first = self.due.front().filter(|first| first.value().0 <= tick && !self.is_paused())?;
         first.remove();
         Some(first.value().1)
     }
@@ -344,7 +387,7 @@ impl Garbage for Raw {
 }
 
 #[cfg(all(test, not(kiba_loom)))]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
@@ -355,14 +398,15 @@ mod tests {
 
     const START: u64 = 1_800_000_000_000;
 
-    struct Owned {
+    /// A part with all that it needs.
+    pub(in crate::store) struct Owned {
         table: Raw,
         side: Side,
         env: Env,
     }
 
     impl Owned {
-        fn new() -> Self {
+        pub fn new() -> Self {
             Self { table: Raw::new(), side: Side::default(), env: Env::new(KeyHasher::seeded()) }
         }
 
@@ -371,7 +415,7 @@ mod tests {
             Part { table: &mut self.table, side: &mut self.side, env: &self.env, id }
         }
 
-        fn slot<T>(&mut self, key: &[u8], now: u64, run: impl FnOnce(&mut Slot<'_>) -> T) -> T {
+        pub fn slot<T>(&mut self, key: &[u8], now: u64, run: impl FnOnce(&mut Slot<'_>) -> T) -> T {
             let hash = self.env.hasher.hash(key);
             run(&mut self.part().slot(key, hash, now))
         }
@@ -415,6 +459,45 @@ mod tests {
         }
         while owned.part().expire(START + 200, 128) {}
         assert!(owned.table.is_empty() && owned.table.buckets() < 64, "{} buckets", owned.table.buckets());
+    }
+
+    #[test]
+    fn exchanged_parts_take_along_what_belongs_to_their_keys() {
+        let (mut one, mut other) = (Owned::new(), Owned::new());
+        other.env.hasher = one.env.hasher.clone();
+        for i in 0..100_u64 {
+            one.slot(&i.to_le_bytes(), START, |slot| slot.set(content(b"v"), Deadline::At(START + 1000 + i)));
+        }
+        other.slot(b"k", START, |slot| slot.set(content(b"v"), Deadline::At(START + 100_000)));
+        let flag = crate::sync::Arc::new(Flag::default());
+        let hash = one.env.hasher.hash(b"k");
+        one.part().watch(b"k", hash, START, &flag);
+        one.part().swap(&mut other.part());
+        assert!(flag.is_raised());
+        assert_eq!((one.table.len(), one.side.volatile), (1, 1));
+        assert_eq!((other.table.len(), other.side.volatile), (100, 100));
+        assert!(other.env.agenda.next_tick().is_some_and(|tick| tick <= tick_of(START + 1000)));
+        while other.part().expire(START + 2000, 16) {}
+        while one.part().expire(START + 2000, 16) {}
+        assert_eq!((one.table.len(), other.table.len()), (1, 0));
+        while one.part().expire(START + 101_000, 16) {}
+        assert!(one.table.is_empty());
+    }
+
+    #[test]
+    fn a_swap_tells_only_those_whose_key_is_in_one_of_the_parts() {
+        let (mut one, mut other) = (Owned::new(), Owned::new());
+        other.env.hasher = one.env.hasher.clone();
+        let flags = [(); 2].map(|()| crate::sync::Arc::new(Flag::default()));
+        for (owned, flag) in [&mut one, &mut other].into_iter().zip(&flags) {
+            let hash = owned.env.hasher.hash(b"k");
+            owned.part().watch(b"k", hash, START, flag);
+        }
+        one.part().swap(&mut other.part());
+        assert!(!flags[0].is_raised() && !flags[1].is_raised());
+        other.slot(b"k", START, |slot| slot.set(content(b"v"), Deadline::Clear));
+        one.part().swap(&mut other.part());
+        assert!(flags[0].is_raised() && flags[1].is_raised());
     }
 
     #[test]

@@ -411,7 +411,8 @@ pub enum Member<'a> {
 }
 
 impl Member<'_> {
-    fn from_int(int: i64) -> Self {
+    /// The text of an integer.
+    pub fn from_int(int: i64) -> Self {
         let mut buffer = itoa::Buffer::new();
         let digits = buffer.format(int).as_bytes();
         let mut text = [0; 20];

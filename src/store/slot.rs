@@ -181,5 +181,5 @@ const PARTS_MAX: usize = 64;
 
 /// The access clock of an entry: the low 24 bits of a count of seconds.
 pub fn clock(now: u64) -> u32 {
-    (now / 1000) as u32 & 0x00FF_FFFF
+    (now / 1000) as u32 & super::entry::CLOCK_MASK
 }

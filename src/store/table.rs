@@ -43,6 +43,12 @@ pub trait Table {
     /// If the bucket is not full.
     fn entry(&self, at: usize) -> &Entry;
 
+    /// The entry in a bucket, if there is one.
+    fn entry_in(&self, at: usize) -> Option<&Entry>;
+
+    /// A random entry, each with the same chance, if there is any. `below(n)` gives a uniform number less than `n`.
+    fn random(&self, below: impl FnMut(usize) -> usize) -> Option<&Entry>;
+
     /// The entry in a full bucket, to be changed. Its key must stay the same.
     fn entry_mut(&mut self, at: usize) -> &mut Entry;
 
@@ -84,6 +90,24 @@ impl Table for Raw {
         unsafe {
             assert!(at < self.buckets() && self.is_bucket_full(at));
             &self.bucket(at).as_ref().0
+        }
+    }
+
+    fn entry_in(&self, at: usize) -> Option<&Entry> {
+        // SAFETY: the index is in bounds.
+        let is_full = at < self.buckets() && unsafe { self.is_bucket_full(at) };
+        is_full.then(|| self.entry(at))
+    }
+
+    fn random(&self, mut below: impl FnMut(usize) -> usize) -> Option<&Entry> {
+        if self.is_empty() {
+            return None;
+        }
+        // Tables that are nearly empty shrink, so that this does not take long.
+        loop {
+            if let Some(entry) = self.entry_in(below(self.buckets())) {
+                return Some(entry);
+            }
         }
     }
 

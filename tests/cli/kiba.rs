@@ -62,7 +62,7 @@ fn scripts_and_tools_work_on_both_engines() {
         assert!(kiba.cli(&["--pipe"], "set a 1\r\nget a\r\n").ends_with("errors: 0, replies: 2\n"));
         assert!(kiba.cli(&["--bigkeys"], "").contains("Sampled 6 keys"));
         assert!(kiba.cli(&["peek", "name", "h", "l", "s"], "").contains("FOO BAR"));
-        assert!(kiba.cli(&["help", "set"], "").contains("key value [NX|XX]"));
+        assert!(kiba.cli(&["help", "set"], "").contains("key value [NX|XX|IFEQ ifeq-value|"));
         assert!(kiba.cli(&["top", "--once", "--interval", "0.1"], "").contains("db0: 6 keys"));
         assert!(kiba.cli(&["bench", "-n", "1000", "-c", "4", "-P", "4"], "").contains("1000 requests in"));
         assert!(kiba.cli(&["doctor"], "").contains(": kiba "));

@@ -124,7 +124,9 @@ impl Model {
                 ok()
             }
             ["DEL" | "UNLINK", keys @ ..] => integer(keys.iter().filter(|key| self.remove(key)).count()),
-            ["EXISTS", keys @ ..] => integer(keys.iter().filter(|key| self.entries.contains_key(**key)).count()),
+            ["EXISTS" | "TOUCH", keys @ ..] => {
+                integer(keys.iter().filter(|key| self.entries.contains_key(**key)).count())
+            }
             ["TYPE", key] => Value::Simple(self.type_name(key).into()),
             ["EXPIRE", key, seconds] => self.expire(key, parse(seconds)?),
             ["PEXPIRE", key, millis] => self.expire(key, parse(millis)? / 1000),
@@ -138,6 +140,22 @@ impl Model {
                 Value::Int(i64::from(had))
             }
             ["RENAME", from, to] => self.rename(from, to)?,
+            ["RENAMENX", from, to] if self.entries.contains_key(*to) => match self.entries.contains_key(*from) {
+                true => Value::Int(0),
+                false => return Err(error("ERR no such key")),
+            },
+            ["RENAMENX", from, to] => self.rename(from, to).map(|_| Value::Int(1))?,
+            ["COPY", from, to, ..] if from == to => {
+                return Err(error("ERR source and destination objects are the same"));
+            }
+            ["COPY", from, to, options @ ..] => match self.entries.get(*from).cloned() {
+                Some(entry) if !options.is_empty() || !self.entries.contains_key(*to) => {
+                    self.entries.insert((*to).into(), entry);
+                    self.touch(to);
+                    Value::Int(1)
+                }
+                _ => Value::Int(0),
+            },
             ["DBSIZE"] => integer(self.entries.len()),
             ["KEYS", "*"] => array(self.entries.keys()),
             ["FLUSHDB"] => {

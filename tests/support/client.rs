@@ -165,6 +165,25 @@ impl Client {
         }
     }
 
+    /// Reads so many replies as their bytes; fewer if the server ends the connection first or does not answer.
+    pub fn read_many(&mut self, count: usize) -> Vec<Vec<u8>> {
+        let mut replies = Vec::with_capacity(count);
+        let mut at = 0;
+        while replies.len() < count {
+            let rest = &self.buffer[at..];
+            match (!rest.is_empty()).then(|| Value::parse(rest)).flatten() {
+                Some((_, used)) => {
+                    replies.push(rest[..used].to_vec());
+                    at += used;
+                }
+                None if self.try_fill().unwrap_or(false) => {}
+                None => break,
+            }
+        }
+        self.buffer.drain(..at);
+        replies
+    }
+
     /// Reads until the server ends the connection; nothing more may come.
     pub fn expect_closed(&mut self) {
         let rest = self.read_to_end();
@@ -220,16 +239,23 @@ impl Client {
 
     /// Reads what there is; `false` at the end of the connection.
     fn fill(&mut self) -> bool {
+        self.try_fill().unwrap_or_else(|error| {
+            panic!("no answer: {error}; so far: {}", self.buffer.escape_ascii());
+        })
+    }
+
+    /// As [`Client::fill`]; an error when nothing comes for too long.
+    fn try_fill(&mut self) -> std::io::Result<bool> {
         let mut chunk = [0; 16 * 1024];
         match self.stream.read(&mut chunk) {
-            Ok(0) => false,
+            Ok(0) => Ok(false),
             Ok(len) => {
                 self.buffer.extend_from_slice(&chunk[..len]);
-                true
+                Ok(true)
             }
             // A server that closes with unread input resets the connection.
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => false,
-            Err(error) => panic!("no answer: {error}; so far: {}", self.buffer.escape_ascii()),
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

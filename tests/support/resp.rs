@@ -74,6 +74,15 @@ impl Value {
     }
 
     /// # Panics
+    /// If it is no bulk string.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bulk(bytes) => bytes,
+            other => panic!("no bulk string: {other:?}"),
+        }
+    }
+
+    /// # Panics
     /// If it is no integer.
     pub fn int(&self) -> i64 {
         match self {

@@ -3,19 +3,34 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bitmap;
+mod compare;
 mod connection;
+mod counter;
+mod database;
+mod debug;
 mod dialect;
+mod dump;
 mod geo;
 mod hash;
 mod hash_expiry;
+mod hyperloglog;
+mod introspection;
 mod key;
+mod keyspace;
 mod list;
+mod object;
 mod oracle;
 mod protocol;
+mod random;
 mod redis_crate;
 mod scan;
 mod set;
+mod sort;
 mod string;
+mod substring;
 mod transaction;
+mod ttl;
+mod wait;
 mod watch;
 mod zset;

@@ -1,4 +1,4 @@
-//! Strings: GET SET INCR DECR INCRBY DECRBY MGET MSET.
+//! Strings: GET SET SETNX SETEX PSETEX GETSET GETDEL GETEX INCR DECR INCRBY DECRBY MGET MSET MSETNX.
 
 use crate::support::same_as_redis;
 
@@ -257,5 +257,82 @@ same_as_redis! {
             assert_eq!(value.text(), format!("value of {key}"));
         }
         client.check("DBSIZE", ":3000\r\n");
+    }
+
+    fn older_forms_of_set(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("SETNX k a", ":1\r\n");
+        client.check("SETNX k b", ":0\r\n");
+        client.check("SETEX k 100 12", "+OK\r\n");
+        client.check("TTL k", ":100\r\n");
+        client.check("OBJECT ENCODING k", "$3\r\nint\r\n");
+        client.check("PSETEX k 200000 x", "+OK\r\n");
+        client.check("TTL k", ":200\r\n");
+        client.check("GETSET k y", "$1\r\nx\r\n");
+        client.check("TTL k", ":-1\r\n");
+        client.check("GETSET new y", "$-1\r\n");
+        for seconds in ["0", "-1", "9223372036854775807", "-9223372036854775808"] {
+            client.check(&format!("SETEX k {seconds} z"), "-ERR invalid expire time in 'setex' command\r\n");
+        }
+        client.check("PSETEX k 9223372036854775807 z", "-ERR invalid expire time in 'psetex' command\r\n");
+        client.check("SETEX k x z", NOT_AN_INTEGER);
+        client.check("GET k", "$1\r\ny\r\n");
+        client.check("RPUSH l x", ":1\r\n");
+        client.check("GETSET l y", WRONG_TYPE);
+        client.check("SETNX l y", ":0\r\n");
+        client.check("SETEX l 100 y", "+OK\r\n");
+        client.check("SETEX k 100", "-ERR wrong number of arguments for 'setex' command\r\n");
+    }
+
+    fn getdel_takes(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("SET k a", "+OK\r\n");
+        client.check("GETDEL k", "$1\r\na\r\n");
+        client.check("GETDEL k", "$-1\r\n");
+        let value = "x".repeat(100_000);
+        client.request(&["SET", "k", &value]);
+        assert_eq!(client.call("GETDEL k").text(), value);
+        client.check("EXISTS k", ":0\r\n");
+        client.check("RPUSH l x", ":1\r\n");
+        client.check("GETDEL l", WRONG_TYPE);
+        client.check("EXISTS l", ":1\r\n");
+    }
+
+    fn getex_sets_the_time_to_live(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("SET k a", "+OK\r\n");
+        for (options, seconds) in [("", -1), ("EX 100", 100), ("", 100), ("px 200000", 200), ("PERSIST", -1), ("EX 9 EX 8", 8)] {
+            client.check(&format!("GETEX k {options}"), "$1\r\na\r\n");
+            client.check("TTL k", format!(":{seconds}\r\n"));
+        }
+        for options in ["EX", "FOO", "EX 1 PX 1", "PERSIST EX 1", "EX 1 PERSIST", "KEEPTTL", "NX", "GET"] {
+            client.check(&format!("GETEX k {options}"), SYNTAX);
+            client.check(&format!("GETEX missing {options}"), SYNTAX);
+        }
+        client.check("GETEX k EX 0", "-ERR invalid expire time in 'getex' command\r\n");
+        client.check("GETEX k EX x", NOT_AN_INTEGER);
+        // Nothing expires, so the time is not looked at.
+        client.check("GETEX missing EX 0", "$-1\r\n");
+        client.check("GETEX k EXAT 1", "$1\r\na\r\n");
+        client.check("EXISTS k", ":0\r\n");
+        client.check("RPUSH l x", ":1\r\n");
+        client.check("GETEX l EX 0", WRONG_TYPE);
+    }
+
+    fn msetnx_sets_all_or_none(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("MSETNX a 1 b 2", ":1\r\n");
+        client.check("MSETNX c 3 b 4", ":0\r\n");
+        client.check("MGET a b c", "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$-1\r\n");
+        client.check("MSETNX d 1 d 2", ":1\r\n");
+        client.check("GET d", "$1\r\n2\r\n");
+        client.check("RPUSH l x", ":1\r\n");
+        client.check("MSETNX l 1", ":0\r\n");
+        client.check("MSETNX a", "-ERR wrong number of arguments for 'msetnx' command\r\n");
+        client.check("MSETNX e 1 f", "-ERR wrong number of arguments for 'msetnx' command\r\n");
     }
 }

@@ -36,7 +36,8 @@ const USAGE: &str = "cargo xtask COMMAND
   test         every test: units, wire, properties, documentation, models
   loom [long]  the models alone, and whether they find their planted bugs
   lint         formatting, clippy with warnings denied, documentation
-  conf         writes kiba.conf anew from the table of options";
+  conf         writes kiba.conf anew from the table of options
+  docs         writes docs/commands.md anew from the table of commands";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         ["loom", "long"] => loom(PREEMPTIONS_LONG),
         ["lint"] => lint(),
         ["conf"] => conf(),
+        ["docs"] => run(cargo().args(["test", "--test", "docs"]).env("KIBA_WRITE_DOCS", "1")),
         _ => Err(USAGE.into()),
     };
     match result {

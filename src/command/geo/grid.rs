@@ -58,7 +58,7 @@ impl Place {
 
     /// The middle of the cell that a score stands for. Any number is a score.
     pub fn of_score(score: f64) -> Self {
-        let area = Cell { bits: score as u64, step: STEP_MAX }.area();
+        let area = Cell { bits: whole(score), step: STEP_MAX }.area();
         let middle = |(low, high): (f64, f64), max: f64| ((low + high) / 2.0).clamp(-max, max);
         Self { longitude: middle(area.longitude, LONGITUDE_MAX), latitude: middle(area.latitude, LATITUDE_MAX) }
     }
@@ -131,6 +131,18 @@ impl Cell {
     fn scores(self) -> (f64, f64) {
         let shift = 2 * (STEP_MAX - self.step);
         ((self.bits << shift) as f64, ((self.bits + 1) << shift) as f64)
+    }
+}
+
+/// A score as an integer. C leaves open what becomes of those below 0 and of very large ones; this is what Redis'
+/// machine code does on x86-64.
+fn whole(score: f64) -> u64 {
+    const HALF: f64 = (1_u64 << 63) as f64;
+    match score {
+        ..0.0 if score < -HALF => 1 << 63,
+        ..0.0 => score as i64 as u64,
+        _ if score < 2.0 * HALF => score as u64,
+        _ => 0,
     }
 }
 

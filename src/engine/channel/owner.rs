@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Message;
-use crate::command::{Call, Keyspace, Parts, Progress, Run, Step, Tables};
+use crate::command::{Call, Held, Keyspace, Parts, Progress, Run, Step, Tables};
 use crate::engine::{FLUSH, Watched, held};
 use crate::parser::{Batch, Verdict};
 use crate::server::{Count, Server, Tally, now};
@@ -189,11 +189,8 @@ impl Owner {
 
 impl Owned<'_> {
     fn at(&mut self, id: PartId) -> Part<'_> {
-        let parts = self.parts;
-        let database = self.databases[usize::from(id.db)]
-            .get_or_insert_with(|| (0..parts).map(|_| (Raw::new(), Side::default())).collect());
-        let (table, side) = &mut database[id.index as usize];
-        Part { table, side, env: self.env, id }
+        let database = database(&mut self.databases[usize::from(id.db)], self.parts);
+        part(id, &mut database[id.index as usize], self.env)
     }
 
     /// The part where a hash belongs: the same bits that the sharded engine's map takes.
@@ -240,4 +237,27 @@ impl Keyspace for Owned<'_> {
     fn write(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(Part<'_>)) {
         visit(self.at(PartId { db, index: part as u32 }));
     }
+}
+
+impl Held for Owned<'_> {
+    fn swap(&mut self, one: u16, other: u16) {
+        if one == other {
+            return;
+        }
+        let pair = self.databases.get_disjoint_mut([usize::from(one), usize::from(other)]);
+        let [ones, others] = pair.expect("two databases").map(|slot| database(slot, self.parts));
+        for (index, (a, b)) in ones.iter_mut().zip(others).enumerate() {
+            let ids = [one, other].map(|db| PartId { db, index: index as u32 });
+            part(ids[0], a, self.env).swap(&mut part(ids[1], b, self.env));
+        }
+    }
+}
+
+/// A database, which is made when it is first used.
+fn database(slot: &mut Option<Database>, parts: usize) -> &mut Database {
+    slot.get_or_insert_with(|| (0..parts).map(|_| (Raw::new(), Side::default())).collect())
+}
+
+fn part<'a>(id: PartId, (table, side): &'a mut (Raw, Side), env: &'a Env) -> Part<'a> {
+    Part { table, side, env, id }
 }

@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use crate::command::{Call, Key};
+use crate::command::{Call, Key, count};
 use crate::server::Tally;
 use crate::store::Entry;
 
@@ -32,7 +32,7 @@ impl Copy {
         let is_fresh = call.no_touch || self.entry.clock() == call.clock();
         let is_found = is_it && is_fresh && !self.entry.is_expired(call.now);
         is_found.then(|| {
-            tally.hits.set(tally.hits.get() + 1);
+            count(true, call, tally);
             &self.entry
         })
     }

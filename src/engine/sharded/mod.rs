@@ -122,7 +122,7 @@ impl Sharded {
             }
             Run::ManyOrWhole { is_whole, many, whole } => {
                 *lock = Lock::None;
-                if is_whole(Arguments { input: call.input, spans: call.spans }) {
+                if is_whole(call.arguments()) {
                     let mut parts = self.shards.write_all(self.reach_of_whole(call), env);
                     held::whole(whole, &mut parts, keys, call, reply);
                 } else {
@@ -130,7 +130,12 @@ impl Sharded {
                     held::write_many(many, &mut parts, keys, call, reply);
                 }
             }
-            Run::Walk(_) | Run::Session(_) | Run::SessionOr(..) | Run::Control(_) | Run::Container(_) => {
+            Run::Walk(_)
+            | Run::Session(_)
+            | Run::SessionOr(..)
+            | Run::SessionElse(..)
+            | Run::Control(_)
+            | Run::Container(_) => {
                 unreachable!("walks run in slices, the rest in the executor")
             }
         }
@@ -168,9 +173,11 @@ impl Sharded {
         (db < self.shards.databases()).then(|| self.shards.part_of(db, key.hash))
     }
 
-    /// The parts that a command on the whole key space needs: its database, or all that are in use.
+    /// The parts that a command on the whole key space needs: its database, those that it names, or all in use.
     fn reach_of_whole(&self, call: &Call<'_>) -> SmallVec<[PartId; 16]> {
-        if call.command.flags.has(Flags::ALL_DATABASES) {
+        if call.command.flags.has(Flags::NAMED_DATABASES) {
+            self.shards.all_parts((1..call.len()).filter_map(|i| call.database(i).ok()))
+        } else if call.command.flags.has(Flags::ALL_DATABASES) {
             self.shards.all_parts((0..self.shards.databases()).filter(|&db| self.shards.is_used(db)))
         } else {
             self.shards.all_parts(std::iter::once(call.db))

@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 
 use super::hot::Copy;
-use crate::command::{Keyspace, Parts, Tables};
+use crate::command::{Held, Keyspace, Parts, Tables};
 use crate::store::table::{Geometry, Raw, Table, prefetch_buckets, prefetch_entry};
 use crate::store::{Env, Part, PartId, Side};
 use crate::sync::{
@@ -344,6 +344,19 @@ impl Keyspace for HeldExclusive<'_> {
     fn write(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(Part<'_>)) {
         let at = self.index(PartId { db, index: part as u32 });
         visit(self.parts[at].part());
+    }
+}
+
+impl Held for HeldExclusive<'_> {
+    fn swap(&mut self, one: u16, other: u16) {
+        if one == other {
+            return;
+        }
+        for index in 0..self.shards.parts() as u32 {
+            let pair = [one, other].map(|db| self.index(PartId { db, index }));
+            let [one, other] = self.parts.get_disjoint_mut(pair).expect("parts of two databases");
+            one.part().swap(&mut other.part());
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::Kind;
+use crate::store::{Content, Kind};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
