@@ -3,6 +3,9 @@
 //! Run with `cargo bench --bench engine`. Each iteration is a batch of 1, 16 or 64 requests on random keys out of a
 //! million; throughput is in requests.
 
+#[path = "harness/mod.rs"]
+mod harness;
+
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -10,11 +13,13 @@ use kiba::config::Config;
 use kiba::engine::Engine;
 use kiba::engine::channel::Channel;
 use kiba::engine::sharded::Sharded;
-use kiba::lexer::{Lexer, Limits};
 use kiba::parser::Batch;
-use kiba::server::{Server, now};
+use kiba::server::Server;
 use kiba::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
+
+use harness::batch::{parse, unparsed};
+use harness::keys::Rng;
 
 #[global_allocator]
 static ALLOCATOR: kiba::memory::Counting = kiba::memory::Counting;
@@ -22,18 +27,6 @@ static ALLOCATOR: kiba::memory::Counting = kiba::memory::Counting;
 const KEYS: u64 = 1_000_000;
 const VALUE: [u8; 64] = [b'v'; 64];
 const PIPELINES: [usize; 3] = [1, 16, 64];
-
-/// A small, fast generator; the seed is fixed, so that every run draws the same keys.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((u128::from(self.0) * u128::from(bound)) >> 64) as u64
-    }
-}
 
 fn request(input: &mut Vec<u8>, op: &str, key: u64) {
     match op {
@@ -48,33 +41,23 @@ fn request(input: &mut Vec<u8>, op: &str, key: u64) {
     }
 }
 
-fn input(op: &str, pipeline: usize, random: &mut Random) -> Vec<u8> {
+fn input(op: &str, pipeline: usize, rng: &mut Rng) -> Vec<u8> {
     let mut input = Vec::new();
     for _ in 0..pipeline {
-        request(&mut input, op, random.below(KEYS));
+        request(&mut input, op, rng.below(KEYS));
     }
     input
 }
 
-fn parse(server: &Server, mut batch: Box<Batch>) -> Box<Batch> {
-    let limits = Limits::trusted(1 << 20);
-    let mut lexer = Lexer::default();
-    while let Some(spans) = lexer.next(&mut batch.input, &mut batch.spans, &limits).expect("well-formed") {
-        batch.push(spans, &server.env.hasher);
-    }
-    batch.now = now();
-    batch
-}
-
-fn batch(server: &Server, op: &str, pipeline: usize, random: &mut Random) -> Box<Batch> {
-    parse(server, Box::new(Batch { input: input(op, pipeline, random), ..Batch::default() }))
+fn batch(server: &Server, op: &str, pipeline: usize, rng: &mut Rng) -> Box<Batch> {
+    parse(server, unparsed(input(op, pipeline, rng)))
 }
 
 fn fill<E: Engine>(runtime: &Runtime, server: &Server, engine: &E) {
     for start in (0..KEYS).step_by(1000) {
         let mut bytes = Vec::new();
         (start..start + 1000).for_each(|key| request(&mut bytes, "set", key));
-        let batch = parse(server, Box::new(Batch { input: bytes, ..Batch::default() }));
+        let batch = parse(server, unparsed(bytes));
         let requests = batch.requests.len();
         runtime.block_on(engine.execute(batch, 0..requests, 0)).expect("the engine answers");
     }
@@ -85,11 +68,12 @@ fn engine<E: Engine>(criterion: &mut Criterion, runtime: &Runtime, server: &Arc<
     for op in ["get", "set", "incr"] {
         let mut group = criterion.benchmark_group(op);
         for pipeline in PIPELINES {
-            let mut random = Random(0x9E37_79B9_7F4A_7C15);
+            // The seed is fixed, so that every run draws the same keys.
+            let mut rng = Rng::new(1);
             group.throughput(Throughput::Elements(pipeline as u64));
             group.bench_function(BenchmarkId::new(engine.name(), pipeline), |bencher| {
                 bencher.to_async(runtime).iter_batched(
-                    || batch(server, op, pipeline, &mut random),
+                    || batch(server, op, pipeline, &mut rng),
                     |batch| async { black_box(engine.execute(batch, 0..pipeline, 0).await.expect("answers")) },
                     BatchSize::SmallInput,
                 );
@@ -101,11 +85,11 @@ fn engine<E: Engine>(criterion: &mut Criterion, runtime: &Runtime, server: &Arc<
 fn parsing(criterion: &mut Criterion, server: &Server) {
     let mut group = criterion.benchmark_group("parse");
     for op in ["get", "set"] {
-        let mut random = Random(7);
+        let mut rng = Rng::new(7);
         group.throughput(Throughput::Elements(64));
         group.bench_function(op, |bencher| {
             bencher.iter_batched(
-                || Box::new(Batch { input: input(op, 64, &mut random), ..Batch::default() }),
+                || unparsed(input(op, 64, &mut rng)),
                 |batch| black_box(parse(server, batch)),
                 BatchSize::SmallInput,
             );

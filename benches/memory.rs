@@ -10,7 +10,6 @@
 #[path = "harness/mod.rs"]
 mod harness;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -22,18 +21,16 @@ use harness::keys::{Sampler, Spread};
 use harness::load::{Keys, Load, Outcome, Plan, each_key};
 use harness::reply::{Dialect, Expect};
 use harness::server::{self, Server, Spec};
+use harness::shared::{Shared, check_names};
 use harness::stats::{Median, rate, short, time};
 use harness::table::Table;
-use harness::workload::{Step, Template};
-use harness::{Result, machine, process};
+use harness::template::{Step, Template};
+use harness::{Result, process};
 
 /// Measures resident memory per key and the latency of inserts while the tables grow.
 #[derive(Debug, Parser)]
 #[command(name = "memory")]
 struct Options {
-    /// A smoke run of a few seconds.
-    #[arg(long)]
-    quick: bool,
     /// Strings in a row; collections take a fifth of it.
     #[arg(long, default_value_t = 5_000_000)]
     keys: u64,
@@ -49,24 +46,8 @@ struct Options {
     /// Rows, or `insert` for the insert latency; default: all.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// sharded, channel, redis; NAME@N gives that one N threads.
-    #[arg(long, value_delimiter = ',', default_value = "sharded,channel,redis")]
-    servers: Vec<String>,
-    /// A further RESP server: NAME=COMMAND, where {port}, {threads} and {dir} are filled in.
-    #[arg(long)]
-    extra: Vec<String>,
-    /// Server threads; default: one a core.
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Writes memory.md into this folder.
-    #[arg(long)]
-    out: Option<PathBuf>,
-    /// The kiba binary; default: the one built with this bench.
-    #[arg(long)]
-    kiba: Option<PathBuf>,
-    /// What `cargo bench` adds; without it nothing is measured.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    shared: Shared,
 }
 
 /// Something to fill a server with.
@@ -74,40 +55,50 @@ struct Row {
     name: &'static str,
     what: &'static str,
     command: &'static str,
-    /// How often `words` follow the command.
-    times: usize,
-    words: &'static str,
     expect: Expect,
-    /// Things counted in one command: 1 for a key, `times` for elements.
-    counted: usize,
-    /// The share of `--keys` that are counted: 1 over this.
-    fraction: u64,
+    /// Things counted in one command: 1 for a key, as many as it adds for elements.
+    counted: u64,
+    size: Size,
+}
+
+/// How many things a row counts.
+enum Size {
+    /// The share of `--keys`: 1 over this.
+    Share(u64),
+    /// In one key, at most `--keys`.
+    OneKey(u64),
 }
 
 const ROWS: &[Row] = &[
     string("string", "key of 16 B, value of 32 B", "SET {key} {value}"),
     string("string-ttl", "the same with a TTL", "SET {key} {value} EX 100000"),
     string("integer", "key of 16 B, value an integer", "SET {key} 123456"),
-    Row { counted: 1, ..elements("hash", "hash of 5 short fields", "HSET {key} a 1 b 2 c 3 d 4 e 5", "", 0) },
-    Row { counted: 1, ..elements("set", "set of 5 small integers", "SADD {key} 1 2 3 4 5", "", 0) },
-    elements("list", "list element of 32 B, 1,000 a list", "RPUSH {key}", " {value}", 1000),
-    elements("zset", "member of 12 B with a score, 1,000 a sorted set", "ZADD {key}", " {member} {member}", 1000),
-    elements("big-set", "member of 12 B, 1,000 a set", "SADD {key}", " {member}", 1000),
-    elements("big-hash", "field of 12 B with a value of 32 B, 1,000 a hash", "HSET {key}", " {member} {value}", 1000),
+    elements("hash", "hash of 5 short fields", "HSET {key} a 1 b 2 c 3 d 4 e 5", 1),
+    elements("set", "set of 5 small integers", "SADD {key} 1 2 3 4 5", 1),
+    elements("zset", "sorted set of 10 members of 10 B", "ZADD {key} 10x({1-9} m:{10000000-99999999})", 1),
+    elements("list-100", "list element of 32 B, 100 a list", "RPUSH {key} 100x({value})", 100),
+    elements("zset-1000", "member of 12 B, 1,000 a sorted set", "ZADD {key} 1000x({member} {member})", 1000),
+    elements("set-1000", "member of 12 B, 1,000 a set", "SADD {key} 1000x({member})", 1000),
+    elements(
+        "hash-1000",
+        "field of 12 B with a value of 32 B, 1,000 a hash",
+        "HSET {key} 1000x({member} {value})",
+        1000,
+    ),
+    one_key("list-long", "list element of 32 B, all in one list", "RPUSH list 100x({value})", 100, u64::MAX),
+    one_key("zset-1m", "member of 10 B, 1 M in one sorted set", "ZADD zset {000000-999999} m:{n:8}", 1, 1_000_000),
 ];
 
 const fn string(name: &'static str, what: &'static str, command: &'static str) -> Row {
-    Row { name, what, command, times: 0, words: "", expect: Expect::Status, counted: 1, fraction: 1 }
+    Row { name, what, command, expect: Expect::Status, counted: 1, size: Size::Share(1) }
 }
 
-const fn elements(
-    name: &'static str,
-    what: &'static str,
-    command: &'static str,
-    words: &'static str,
-    times: usize,
-) -> Row {
-    Row { name, what, command, times, words, expect: Expect::Integer, counted: times, fraction: 5 }
+const fn elements(name: &'static str, what: &'static str, command: &'static str, counted: u64) -> Row {
+    Row { name, what, command, expect: Expect::Integer, counted, size: Size::Share(5) }
+}
+
+const fn one_key(name: &'static str, what: &'static str, command: &'static str, counted: u64, most: u64) -> Row {
+    Row { size: Size::OneKey(most), ..elements(name, what, command, counted) }
 }
 
 /// Bytes in a `{value}`.
@@ -116,33 +107,16 @@ const VALUE: usize = 32;
 fn main() -> ExitCode {
     server::launch_if_asked();
     let mut options = Options::parse();
-    if !options.bench {
-        eprintln!("memory: nothing measured; run it with `cargo bench --bench memory`");
-        return ExitCode::SUCCESS;
-    }
-    if options.quick {
+    if options.shared.quick {
         options.keys = options.keys.min(50_000);
         options.inserts = options.inserts.min(100_000);
     }
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("memory: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    options.shared.run("memory", || run(&options))
 }
 
 fn run(options: &Options) -> Result<()> {
-    let kiba = options.kiba.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_kiba")));
-    let specs = server::specs(&options.servers, &options.extra, &kiba)?;
-    let versions: Vec<_> = specs.iter().map(|spec| (spec.name.clone(), spec.version())).collect();
-    let conditions = machine::conditions("memory", &versions);
-    conditions.iter().for_each(|line| println!("{line}"));
-    let names: Vec<_> = ROWS.iter().map(|row| row.name).chain(["insert"]).collect();
-    if let Some(name) = options.only.iter().find(|name| !names.contains(&name.as_str())) {
-        return Err(format!("`{name}` is not one of {}", names.join(", ")));
-    }
+    check_names(&options.only, &ROWS.iter().map(|row| row.name).chain(["insert"]).collect::<Vec<_>>())?;
+    let (specs, conditions) = options.shared.specs("memory")?;
     let asked = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
     let mut memory = Table::new(&["row", "what", "server", "bytes each", "(range)", "count"]);
     for row in ROWS.iter().filter(|row| asked(row.name)) {
@@ -180,12 +154,7 @@ fn run(options: &Options) -> Result<()> {
         }
     }
     println!("\n{}\n{}", memory.text(3), inserts.text(3));
-    let Some(folder) = &options.out else {
-        return Ok(());
-    };
-    let mut text = "# Memory per key, and inserts while the tables grow\n\n".to_owned();
-    conditions.iter().for_each(|line| text.push_str(&format!("* {line}\n")));
-    text.push_str(&format!(
+    let body = format!(
         "* growth of the resident set over the fill, each row in a fresh process, {} rounds\n\n{}\n\
          Inserting {} keys of 16 B with values of {VALUE} B, {} at once; one request at a time beside it.\n\n{}",
         options.rounds,
@@ -193,41 +162,36 @@ fn run(options: &Options) -> Result<()> {
         rate(options.inserts as f64),
         options.pipeline,
         inserts.markdown(3)
-    ));
-    let path = folder.join("memory.md");
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&path, text))
-        .map_err(|error| format!("{}: {error}", path.display()))
+    );
+    options.shared.report("memory", "Memory per key, and inserts while the tables grow", &conditions, &body)
 }
 
 impl Row {
     /// How many things are filled in, in whole commands.
     fn count(&self, options: &Options) -> u64 {
-        let each = self.counted.max(1) as u64;
-        (options.keys / self.fraction / each).max(1) * each
+        let count = match self.size {
+            Size::Share(part) => options.keys / part,
+            Size::OneKey(count) => options.keys.min(count),
+        };
+        (count / self.counted).max(1) * self.counted
     }
 }
 
 fn bytes_each(row: &Row, spec: &Spec, options: &Options) -> Result<f64> {
-    let server = start(spec, options)?;
+    let server = options.shared.start(spec)?;
     let before = settled_rss_kib(&server)?;
-    let command = format!("{}{}", row.command, row.words.repeat(row.times));
-    let commands = row.count(options) / row.counted.max(1) as u64;
-    each_key(&server, &command, row.expect, "key:", 0..commands, VALUE)?;
+    let commands = row.count(options) / row.counted;
+    each_key(&server, row.command, row.expect, "key:", 0..commands, VALUE)?;
+    let keys = if matches!(row.size, Size::OneKey(_)) { 1 } else { commands };
     // A server that evicted, or dropped writes, must not look small.
     match Client::connect(server.address)?.say("DBSIZE")? {
-        Reply::Integer(keys) if keys as u64 == commands => {}
+        Reply::Integer(found) if found as u64 == keys => {}
         reply => {
-            return Err(format!("{commands} keys were filled in but DBSIZE says {reply:?}"));
+            return Err(format!("{keys} keys were filled in but DBSIZE says {reply:?}"));
         }
     }
     let after = settled_rss_kib(&server)?;
     Ok(after.saturating_sub(before) as f64 * 1024.0 / row.count(options) as f64)
-}
-
-fn start(spec: &Spec, options: &Options) -> Result<Server> {
-    let threads = options.threads.unwrap_or_else(machine::cores);
-    Server::start(spec, threads, None, Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 
 /// Resident memory once it has not moved for 2 s, at most 15 s later: servers free, and rehash, behind the scenes, and
@@ -249,8 +213,8 @@ fn settled_rss_kib(server: &Server) -> Result<u64> {
 
 /// Fills the keys in, then overwrites them; each seen by the filler (batches) and by the prober.
 fn insert_latency(spec: &Spec, options: &Options) -> Result<Vec<(&'static str, &'static str, Outcome)>> {
-    let server = start(spec, options)?;
-    let step = Step { command: "SET {key} {value}".into(), expect: Expect::Status, weight: 1 };
+    let server = options.shared.start(spec)?;
+    let step = Step::new("SET {key} {value}", Expect::Status);
     let template =
         |prefix: &str| Template::new(&step, Dialect::Resp, prefix, &[b'x'; VALUE]).into_iter().collect::<Vec<_>>();
     let (filling, probing) = (template("key:"), template("prb:"));

@@ -19,12 +19,12 @@ use kiba::config::Config;
 use kiba::engine::Engine;
 use kiba::engine::channel::Channel;
 use kiba::engine::sharded::Sharded;
-use kiba::lexer::{Lexer, Limits};
 use kiba::parser::Batch;
-use kiba::server::{Server, now};
+use kiba::server::Server;
 use kiba::sync::{Arc, Ordering};
 use tokio::runtime::{Builder, Runtime};
 
+use harness::batch::{parse, unparsed};
 use harness::keys::{Rng, Sampler, Spread};
 use harness::machine;
 use harness::stats::{Median, rate, short};
@@ -112,23 +112,11 @@ fn request(input: &mut Vec<u8>, is_write: bool, key: u64) {
     }
 }
 
-fn parse(server: &Server, input: Vec<u8>) -> Box<Batch> {
-    let mut batch = Box::new(Batch { input, ..Batch::default() });
-    let mut lexer = Lexer::default();
-    let limits = Limits::trusted(1 << 20);
-    while let Some(spans) = lexer.next(&mut batch.input, &mut batch.spans, &limits).expect("well-formed") {
-        batch.push(spans, &server.env.hasher);
-    }
-    batch.reply.set_limit(usize::MAX);
-    batch.now = now();
-    batch
-}
-
 fn fill(runtime: &Runtime, driven: &Driven, keys: u64) {
     for start in (0..keys).step_by(1000) {
         let mut input = Vec::new();
         (start..(start + 1000).min(keys)).for_each(|key| request(&mut input, true, key));
-        runtime.block_on(driven.execute(parse(driven.server(), input)));
+        runtime.block_on(driven.execute(parse(driven.server(), unparsed(input))));
     }
 }
 
@@ -143,7 +131,7 @@ fn batches(server: &Server, op: &str, pipeline: usize, sampler: &Sampler, seed: 
                 let is_write = op == "set" || op == "mixed" && rng.below(11) == 0;
                 request(&mut input, is_write, sampler.draw(&mut rng, &mut cursor));
             }
-            parse(server, input)
+            parse(server, unparsed(input))
         })
         .collect()
 }

@@ -11,7 +11,6 @@
 mod harness;
 
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc;
@@ -19,24 +18,22 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 
+use harness::Result;
 use harness::client::{Client, Reply};
 use harness::keys::{Sampler, Spread};
 use harness::load::{Keys, Load, Plan, each_key};
 use harness::process::{Usage, machine_cpu_ns, own_cpu_ns};
 use harness::reply::{Dialect, Expect};
 use harness::server::{self, Server};
+use harness::shared::{Shared, check_names};
 use harness::stats::{Median, time};
 use harness::table::Table;
-use harness::workload::{Step, Template};
-use harness::{Result, machine};
+use harness::template::{Step, Template};
 
 /// Measures tail latency of a steady client under disturbances.
 #[derive(Debug, Parser)]
 #[command(name = "tail")]
 struct Options {
-    /// A smoke run of a few seconds with small keyspaces.
-    #[arg(long)]
-    quick: bool,
     /// Times each disturbance is measured on each server.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -65,24 +62,8 @@ struct Options {
     /// Disturbances; default: all.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// sharded, channel, redis; NAME@N gives that one N threads.
-    #[arg(long, value_delimiter = ',', default_value = "sharded,channel,redis")]
-    servers: Vec<String>,
-    /// A further RESP server: NAME=COMMAND, where {port}, {threads} and {dir} are filled in.
-    #[arg(long)]
-    extra: Vec<String>,
-    /// Server threads; default: one a core.
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Writes tail.md into this folder.
-    #[arg(long)]
-    out: Option<PathBuf>,
-    /// The kiba binary; default: the one built with this bench.
-    #[arg(long)]
-    kiba: Option<PathBuf>,
-    /// What `cargo bench` adds; without it nothing is measured.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    shared: Shared,
 }
 
 /// One row of the table: what is set up beforehand and what happens while the victim is recorded.
@@ -127,39 +108,20 @@ struct Sample {
 fn main() -> ExitCode {
     server::launch_if_asked();
     let mut options = Options::parse();
-    if !options.bench {
-        eprintln!("tail: nothing measured; run it with `cargo bench --bench tail`");
-        return ExitCode::SUCCESS;
-    }
-    if options.quick {
+    if options.shared.quick {
         options.rounds = 1;
         options.seconds = options.seconds.min(0.4);
         options.keys = options.keys.min(20_000);
         options.elements = options.elements.min(20_000);
         options.huge = options.huge.min(4 << 20);
     }
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tail: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    options.shared.run("tail", || run(&options))
 }
 
 fn run(options: &Options) -> Result<()> {
-    let kiba = options.kiba.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_kiba")));
-    let specs = server::specs(&options.servers, &options.extra, &kiba)?;
-    let versions: Vec<_> = specs.iter().map(|spec| (spec.name.clone(), spec.version())).collect();
-    let conditions = machine::conditions("tail", &versions);
-    conditions.iter().for_each(|line| println!("{line}"));
-    if let Some(name) = options.only.iter().find(|name| !DISTURBANCES.iter().any(|row| row.name == **name)) {
-        let names: Vec<_> = DISTURBANCES.iter().map(|row| row.name).collect();
-        return Err(format!("`{name}` is not one of {}", names.join(", ")));
-    }
+    check_names(&options.only, &DISTURBANCES.iter().map(|row| row.name).collect::<Vec<_>>())?;
+    let (specs, conditions) = options.shared.specs("tail")?;
     server::raise_open_files(20_000);
-    let threads = options.threads.unwrap_or_else(machine::cores);
-    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let mut samples: Vec<Sample> = Vec::new();
     let mut skipped: Vec<(String, &str)> = Vec::new();
     for round in 0..options.rounds {
@@ -171,7 +133,7 @@ fn run(options: &Options) -> Result<()> {
                     continue;
                 }
                 // A fresh process each time: what one disturbance leaves behind is no part of the next.
-                let server = Server::start(spec, threads, None, scratch)?;
+                let server = options.shared.start(spec)?;
                 match measure(row, &server, options, round as u64) {
                     Ok((latency, others)) => {
                         eprintln!(
@@ -201,12 +163,7 @@ fn run(options: &Options) -> Result<()> {
         others.mid, others.min, others.max
     );
     println!("\n{}{noise}", table.text(2));
-    let Some(folder) = &options.out else {
-        return Ok(());
-    };
-    let mut text = "# Tail latency of a steady client while something heavy happens\n\n".to_owned();
-    conditions.iter().for_each(|line| text.push_str(&format!("* {line}\n")));
-    text.push_str(&format!(
+    let body = format!(
         "* victim: {} requests/s over {} connections, GET and SET by turns; {} rounds of {} s, medians (the range of \
          p99.9 in brackets), each on a fresh server\n* {noise}\n\n{}",
         options.rate,
@@ -214,11 +171,9 @@ fn run(options: &Options) -> Result<()> {
         options.rounds,
         options.seconds,
         table.markdown(2)
-    ));
-    let path = folder.join("tail.md");
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&path, text))
-        .map_err(|error| format!("{}: {error}", path.display()))
+    );
+    let title = "Tail latency of a steady client while something heavy happens";
+    options.shared.report("tail", title, &conditions, &body)
 }
 
 enum Failure {
@@ -239,8 +194,7 @@ fn measure(
     each_key(server, "SET {key} {value}", Expect::Status, "key:", 0..options.keys, 64).map_err(Failure::Broken)?;
     let stage = Stage { server, options, stop: &stop, fill: start.elapsed() };
     (row.prepare)(&stage).map_err(Failure::Unsupported)?;
-    let step = |command: &str, expect| Step { command: command.to_owned(), expect, weight: 1 };
-    let steps: Vec<_> = [step("GET {key}", Expect::Bulk(None)), step("SET {key} {value}", Expect::Status)]
+    let steps: Vec<_> = [Step::new("GET {key}", Expect::Bulk(None)), Step::new("SET {key} {value}", Expect::Status)]
         .iter()
         .filter_map(|step| Template::new(step, Dialect::Resp, "key:", &[b'x'; 64]))
         .collect();
@@ -330,7 +284,7 @@ impl Stage<'_> {
     fn write(&self, prefix: &str) -> Result<()> {
         const CONNECTIONS: usize = 4;
         const PIPELINE: usize = 16;
-        let step = Step { command: "SET {key} {value}".into(), expect: Expect::Status, weight: 1 };
+        let step = Step::new("SET {key} {value}", Expect::Status);
         let steps: Vec<_> = Template::new(&step, Dialect::Resp, prefix, &[b'x'; 64]).into_iter().collect();
         let sampler = Sampler::new(Spread::Uniform, self.options.keys, 2);
         let keys = match prefix {

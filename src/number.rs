@@ -51,6 +51,9 @@ pub fn parse_u64(bytes: &[u8]) -> Option<u64> {
 /// What does not fit (`1e400`, and `1e-400` other than zero) is refused, as Redis does. It also reads C's
 /// hexadecimal notation, which this does not.
 pub fn parse_f64(bytes: &[u8]) -> Option<f64> {
+    if let Some(value) = parse_digits(bytes) {
+        return Some(value);
+    }
     let text = std::str::from_utf8(bytes).ok()?;
     let value: f64 = text.parse().ok()?;
     let digits = text.trim_start_matches(['+', '-']);
@@ -58,6 +61,28 @@ pub fn parse_f64(bytes: &[u8]) -> Option<f64> {
     let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
     let is_underflow = value == 0.0 && mantissa.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
     (!value.is_nan() && value.is_infinite() == is_word && !is_underflow).then_some(value)
+}
+
+/// Reads what most scores are: up to 15 digits, which any double can hold, perhaps behind a minus.
+#[inline]
+fn parse_digits(bytes: &[u8]) -> Option<f64> {
+    let (negative, digits) = match bytes {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if !(1..=15).contains(&digits.len()) {
+        return None;
+    }
+    let mut value = 0_u64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    // The sign of zero counts.
+    Some(if negative { -(value as f64) } else { value as f64 })
 }
 
 /// The text of a double, on the stack.

@@ -63,6 +63,20 @@ impl Client {
         self.stream.get_mut().write_all(&out).map_err(|error| format!("write: {error}"))
     }
 
+    /// Sends encoded requests at once and waits for `count` replies.
+    ///
+    /// # Errors
+    /// As [`Client::ask`]; an error reply is an error here.
+    pub fn pipeline(&mut self, requests: &[u8], count: usize) -> Result<()> {
+        self.stream.get_mut().write_all(requests).map_err(|error| format!("write: {error}"))?;
+        for _ in 0..count {
+            if let Reply::Error(text) = self.reply()? {
+                return Err(text);
+            }
+        }
+        Ok(())
+    }
+
     /// Reads `command`'s reply to its end without keeping it, and pauses after each 64 KiB, as a slow reader does.
     ///
     /// * `stop`: gives up once it is true.

@@ -101,7 +101,7 @@ impl Sampler {
 
 /// Moves rank `rank` to another place, so that popular keys are not neighbours. One to one for `keys` < 2^32,
 /// because 2^61 - 1 is prime.
-fn scatter(rank: u64, keys: u64) -> u64 {
+pub fn scatter(rank: u64, keys: u64) -> u64 {
     ((u128::from(rank) * 2_305_843_009_213_693_951) % u128::from(keys)) as u64
 }
 

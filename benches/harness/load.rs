@@ -16,8 +16,8 @@ use super::Result;
 use super::keys::Sampler;
 use super::reply::{Dialect, Expect};
 use super::server::Server;
+use super::template::{Step, Template};
 use super::worker::{Link, Live, RECORD, STOP, WARM, Worker};
-use super::workload::{Step, Template};
 
 /// What to send.
 pub struct Plan<'a> {
@@ -189,8 +189,7 @@ pub fn each_key(
     keys: Range<u64>,
     value: usize,
 ) -> Result<()> {
-    let step = Step { command: command.to_owned(), expect, weight: 1 };
-    let template = Template::new(&step, server.spec.dialect, prefix, &vec![b'x'; value]);
+    let template = Template::new(&Step::new(command, expect), server.spec.dialect, prefix, &vec![b'x'; value]);
     let template = template.ok_or_else(|| format!("{} cannot say `{command}`", server.spec.name))?;
     let pipeline = ((1 << 20) / template.len()).clamp(1, 64);
     let steps = [template];

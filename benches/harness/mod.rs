@@ -1,4 +1,5 @@
-//! What the wire benches share: servers as child processes, a load generator, readings from /proc, tables.
+//! What the benches share: batches for an engine, servers as child processes, a load generator, readings from /proc,
+//! tables.
 //!
 //! A bench declares `#[path = "../harness/mod.rs"] mod harness;`. Linux only: it reads /proc and uses epoll.
 
@@ -7,6 +8,7 @@
 // A bench is compiled with cfg(test) but without the test functions, which leaves their imports unused.
 #![allow(unused_imports)]
 
+pub mod batch;
 pub mod client;
 pub mod keys;
 pub mod load;
@@ -14,9 +16,11 @@ pub mod machine;
 pub mod process;
 pub mod reply;
 pub mod server;
+pub mod shared;
 pub mod stats;
 pub mod svg;
 pub mod table;
+pub mod template;
 pub mod worker;
 pub mod workload;
 

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::Options;
 use crate::harness::Result;
+use crate::harness::client::{Client, Reply};
 use crate::harness::keys::{Sampler, Spread};
 use crate::harness::load::{Keys, Load, Outcome, Plan, each_key};
 use crate::harness::process::{Usage, machine_cpu_ns, own_cpu_ns};
-use crate::harness::reply::Expect;
+use crate::harness::reply::{Dialect, Expect};
 use crate::harness::server::{Server, raise_open_files};
-use crate::harness::workload::{Template, Workload, table};
+use crate::harness::template::{Step, Template};
+use crate::harness::workload::{Workload, table};
 
 /// What is measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,11 +105,14 @@ impl<'a> Bench<'a> {
         let row = table(cell.value, self.mix).into_iter().find(|row| row.name == cell.op);
         let row = row.ok_or_else(|| format!("no workload {}", cell.op))?;
         let value = vec![b'x'; cell.value];
-        // At most 1 GiB of values.
-        let keys = self.options.keys.min(row.keys_max).min((1 << 30) / cell.value.max(1) as u64).max(1);
+        let keys = self.options.keys.min(row.keys_max).min(room(&row, &value)).max(row.keys_min);
         let sampler = Sampler::new(cell.spread, keys, self.options.seed);
         let mut seats = Vec::new();
         for server in servers {
+            if !knows(server, &row)? {
+                eprintln!("{cell}: {} has no such command", server.spec.name);
+                continue;
+            }
             let steps: Option<Vec<_>> =
                 row.steps.iter().map(|step| Template::new(step, server.spec.dialect, row.prefix, &value)).collect();
             match steps {
@@ -193,7 +198,7 @@ impl<'a> Bench<'a> {
 
     /// Runs the row's fill command once for each key, unless the keys are as it would leave them.
     fn fill(&mut self, row: &Workload, keys: u64, value: usize, server: &Server) -> Result<()> {
-        let Some((command, expect)) = &row.fill else {
+        let Some(Step { command, expect, .. }) = &row.fill else {
             return Ok(());
         };
         let state = (command.clone(), keys, value);
@@ -276,6 +281,27 @@ impl Tally {
             syscalls: None,
         }
     }
+}
+
+/// As many keys as 1 GiB has room for, with what they are filled with.
+fn room(row: &Workload, value: &[u8]) -> u64 {
+    let fill = row.fill.as_ref().and_then(|fill| Template::new(fill, Dialect::Resp, row.prefix, value));
+    (1 << 30) / fill.map_or(value.len(), |fill| fill.len()).max(1) as u64
+}
+
+/// Whether a server has all the commands of a row. Of other dialects their templates know.
+fn knows(server: &Server, row: &Workload) -> Result<bool> {
+    if server.spec.dialect != Dialect::Resp {
+        return Ok(true);
+    }
+    let mut client = Client::connect(server.address)?;
+    for command in row.commands() {
+        // Most need arguments: that they are missing is the answer of a command that is there.
+        if matches!(client.say(command)?, Reply::Error(text) if text.contains("unknown command")) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn said(cell: &Cell, server: &Server, error: String) -> String {

@@ -97,6 +97,13 @@ pub fn notes(turns: &[Turn], null: Option<&str>) -> String {
         let names: Vec<_> = busy.iter().map(|(cell, server)| format!("{server} in {cell}")).collect();
         let _ = writeln!(out, "the generator was the bottleneck (over 95 % of a core): {}", names.join("; "));
     }
+    for (cell, server) in pairs(turns) {
+        let misses = turns.iter().filter(|turn| turn.cell == *cell && turn.server == server).map(|turn| turn.misses);
+        let most = misses.fold(0.0, f64::max);
+        if most > 0.0 && most < 1.0 {
+            let _ = writeln!(out, "warning: {cell}: up to {:.1} % of {server}'s replies were nil", 100.0 * most);
+        }
+    }
     if let Some(base) = null {
         for (name, of) in [("requests/s", Turn::rate as fn(&Turn) -> f64), ("CPU us/req", Turn::cpu)] {
             let ratios: Vec<Median> = pairs(turns)

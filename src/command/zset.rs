@@ -117,9 +117,12 @@ fn zadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
         return increment(slot, call, conditions, by, call.arg(first + 1), reply);
     }
     // All scores are looked at before anything changes.
-    let scores: SmallVec<[f64; 4]> =
-        call.args(first).step_by(2).map(score).collect::<Option<_>>().ok_or(Error::NotAFloat)?;
-    put(slot, call, conditions, scores.into_iter().zip(call.args(first + 1).step_by(2)), reply)
+    let mut scores = SmallVec::<[f64; 4]>::new();
+    for i in (first..call.len()).step_by(2) {
+        scores.push(score(call.arg(i)).ok_or(Error::NotAFloat)?);
+    }
+    let members = (first + 1..call.len()).step_by(2).map(|i| call.arg(i));
+    put(slot, call, conditions, scores.into_iter().zip(members), reply)
 }
 
 /// Adds scores and members as ZADD does.

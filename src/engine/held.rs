@@ -21,7 +21,7 @@ pub fn write(
     let mark = reply.mark();
     let mut slot = crate::command::slot(part, key, call);
     match run(&mut slot, call, reply) {
-        Ok(effect) => apply(&mut slot, effect),
+        Ok(effect) => apply(part, key, effect),
         Err(error) => {
             reply.rewind(mark);
             reply.fail(error);
@@ -59,9 +59,9 @@ fn conclude(
 ) {
     match outcome {
         Ok(effects) => {
-            let mut slots = Slots::new(parts, keys, call);
             for (i, effect) in effects {
-                slots.with(i, |slot| apply(slot, effect));
+                let key = keys[i];
+                apply(&mut parts.part(key.elsewhere.unwrap_or(call.db), key.hash), key, effect);
             }
         }
         Err(error) => {

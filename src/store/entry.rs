@@ -433,6 +433,7 @@ impl Entry {
         self.header().meta.load(Relaxed) & ON_WHEEL != 0
     }
 
+    #[inline]
     pub fn key(&self) -> &[u8] {
         let shape = self.shape();
         self.bytes_at(shape.key, shape.key_len)
@@ -453,6 +454,7 @@ impl Entry {
         }
     }
 
+    #[inline]
     pub fn kind(&self) -> Kind {
         Kind::from_meta(self.header().meta.load(Relaxed))
     }
@@ -473,6 +475,7 @@ impl Entry {
         clock.wrapping_sub(self.clock()) & CLOCK_MASK
     }
 
+    #[inline]
     pub fn raw(&self) -> Raw<'_> {
         let kind = self.kind();
         // SAFETY: the word is valid for the kind and lives as long as this borrow.

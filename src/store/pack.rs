@@ -164,14 +164,11 @@ impl<'a> Pack<'a> {
     #[inline]
     pub fn find_from(self, mut at: usize, needle: &[u8], step: usize) -> Option<Frame<'a>> {
         let bytes = self.0;
+        let needle = Needle::new(needle);
         while at < bytes.len() {
             let (len, width) = head(bytes, at);
-            // Most elements differ in length already, which spares the slice.
-            if len == needle.len() {
-                let data = &bytes[at + width..at + width + len];
-                if data == needle {
-                    return Some(Frame { at, data });
-                }
+            if len == needle.len() && needle.is_at(bytes, at + width) {
+                return Some(Frame { at, data: &bytes[at + width..at + width + len] });
             }
             at += len + 2 * width;
             for _ in 1..step {
@@ -180,6 +177,55 @@ impl<'a> Pack<'a> {
             }
         }
         None
+    }
+}
+
+/// Bytes that are looked for, ready to be compared with many others of the same length.
+///
+/// Up to sixteen are compared as one or two words, without a call. Of longer ones the last eight bytes are looked at
+/// first: names that have much in common mostly begin alike.
+#[derive(Clone, Copy)]
+pub struct Needle<'a> {
+    bytes: &'a [u8],
+    /// The first eight bytes; of fewer all, with zeros behind them.
+    first: u64,
+    last: u64,
+    /// Which bits of `first` there are.
+    mask: u64,
+}
+
+impl<'a> Needle<'a> {
+    #[inline]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) => {
+                Self { bytes, first: u64::from_le_bytes(*first), last: u64::from_le_bytes(*last), mask: u64::MAX }
+            }
+            _ => {
+                let mut first = [0; 8];
+                first[..bytes.len()].copy_from_slice(bytes);
+                Self { bytes, first: u64::from_le_bytes(first), last: 0, mask: (1 << (8 * bytes.len())) - 1 }
+            }
+        }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether `bytes` has them at `at`; there are as many.
+    #[inline]
+    pub fn is_at(&self, bytes: &[u8], at: usize) -> bool {
+        let word = |chunk: &[u8; 8]| u64::from_le_bytes(*chunk);
+        let rest = &bytes[at..];
+        let found = &rest[..self.len()];
+        let Some(last) = found.last_chunk() else {
+            // What is behind them is read as well, where there is anything.
+            return rest.first_chunk().map_or_else(|| found == self.bytes, |chunk| word(chunk) & self.mask == self.first);
+        };
+        let is_like = word(last) == self.last && found.first_chunk().is_some_and(|chunk| word(chunk) == self.first);
+        is_like && (found.len() <= 16 || found == self.bytes)
     }
 }
 

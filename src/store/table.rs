@@ -27,6 +27,8 @@ const BLOCK: usize = 16;
 
 const EMPTY: u8 = 0xFF;
 
+const CACHE_LINE: usize = 64;
+
 /// The address of a table's control bytes and its mask, for prefetching without the lock.
 pub type Geometry = (*const u8, usize);
 
@@ -231,7 +233,9 @@ pub fn prefetch_buckets((control, mask): Geometry, hash: u64) {
 #[inline]
 pub fn prefetch_entry(table: &Raw, hash: u64) {
     table.find(hash, |(entry, _)| {
+        // Most entries are in two lines: those of 56 bytes too, seven times out of eight.
         prefetch(entry.address());
+        prefetch(entry.address().wrapping_add(CACHE_LINE));
         true
     });
 }

@@ -21,6 +21,9 @@ use crate::sync::Arc;
 /// the cache when its turn comes.
 const WINDOW: usize = 32;
 
+/// Keys that are prefetched together: those of requests with many keys would push each other out of the cache again.
+const WINDOW_KEYS: usize = 4 * WINDOW;
+
 /// The engine.
 pub struct Sharded {
     server: Arc<Server>,
@@ -46,13 +49,13 @@ impl Sharded {
         let tally = Tally::default();
         let mut at = range.start;
         'windows: while at < range.end {
-            let end = range.end.min(at + WINDOW);
-            let window = &requests[at..end];
-            let declared = window[0].keys().start..window[window.len() - 1].keys().end;
+            let first = requests[at].keys().start;
+            let fits = |request: &&Request| request.keys().end <= first + WINDOW_KEYS;
+            let len = requests[at..range.end].iter().take(WINDOW).take_while(fits).count().max(1);
+            let window = &requests[at..at + len];
+            let declared = first..window[len - 1].keys().end.min(first + WINDOW_KEYS);
             if declared.len() > 1 {
-                // A request of very many keys would push its own lines out of the cache again.
-                let declared = &keys[declared.start..declared.end.min(declared.start + 4 * WINDOW)];
-                self.shards.prefetch(db, declared.iter().map(|key| key.hash));
+                self.shards.prefetch(db, keys[declared].iter().map(|key| key.hash));
             }
             let mut lock = Lock::None;
             for request in window {

@@ -177,8 +177,10 @@ impl Shards {
     /// Locks several parts exclusively, in the one order.
     pub fn write_all<'a>(&'a self, mut ids: SmallVec<[PartId; 16]>, env: &'a Env) -> HeldExclusive<'a> {
         in_lock_order(&mut ids);
-        let parts = ids.iter().map(|&id| self.write(id, env)).collect();
-        HeldExclusive { shards: self, ids, parts }
+        // In place, since what is collected is moved.
+        let mut held = HeldExclusive { shards: self, ids, parts: SmallVec::new() };
+        held.parts.extend(held.ids.iter().map(|&id| self.write(id, env)));
+        held
     }
 
     /// Every part of these databases.
@@ -278,7 +280,7 @@ fn in_lock_order(ids: &mut SmallVec<[PartId; 16]>) {
 /// Where a part is among those that are held.
 fn place(ids: &[PartId], id: PartId) -> Option<usize> {
     // Most commands name a few keys; only those on the whole key space hold many parts.
-    if ids.len() <= 8 { ids.iter().position(|&held| held == id) } else { ids.binary_search(&id).ok() }
+    if ids.len() <= 16 { ids.iter().position(|&held| held == id) } else { ids.binary_search(&id).ok() }
 }
 
 /// Several parts, locked shared.
@@ -298,7 +300,7 @@ impl Tables for HeldShared<'_> {
 pub struct HeldExclusive<'a> {
     shards: &'a Shards,
     ids: SmallVec<[PartId; 16]>,
-    parts: SmallVec<[Exclusive<'a>; 8]>,
+    parts: SmallVec<[Exclusive<'a>; 16]>,
 }
 
 impl HeldExclusive<'_> {

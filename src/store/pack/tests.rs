@@ -70,6 +70,16 @@ fn apply<B: Buffer>(buffer: &mut B, model: &mut Vec<Vec<u8>>, step: &Step) {
 
 proptest! {
     #[test]
+    fn a_needle_is_what_comparing_slices_finds(bytes in prop::collection::vec(0..2_u8, 0..60), at: usize, len: usize) {
+        let at = at % (bytes.len() + 1);
+        let needle = &bytes[at..at + len % (bytes.len() - at + 1)];
+        for other in 0..=bytes.len() - needle.len() {
+            let equal = bytes[other..other + needle.len()] == *needle;
+            prop_assert_eq!(Needle::new(needle).is_at(&bytes, other), equal);
+        }
+    }
+
+    #[test]
     fn agrees_with_a_vector(steps in prop::collection::vec(step(), 0..40)) {
         let mut model = Vec::new();
         let mut twin = Vec::new();

@@ -8,7 +8,7 @@
 
 use std::cmp::Ordering;
 
-use crate::store::pack::{self, Buffer, Frame, Frames, Pack, framed};
+use crate::store::pack::{self, Buffer, Frame, Frames, Needle, Pack, framed};
 
 /// The longest encoded score.
 const SCORE_MAX: usize = 8;
@@ -87,8 +87,7 @@ impl<'a> Items<'a> {
     #[inline]
     pub fn find(self, member: &[u8]) -> Option<Place<'a>> {
         let bytes = self.bytes();
-        // Most members differ in their first eight bytes, which spares the call that compares the rest.
-        let (start, mask) = window(member);
+        let needle = Needle::new(member);
         let mut at = self.0.body_at();
         while at < bytes.len() {
             let (len, width) = pack::head(bytes, at);
@@ -96,10 +95,8 @@ impl<'a> Items<'a> {
             let score_at = data_at + len + width;
             let score_len = usize::from(bytes[score_at]);
             let end = score_at + score_len + 2;
-            let rest = &bytes[data_at..];
-            let is_like = |found: &[u8; 8]| u64::from_le_bytes(*found) & mask == start;
-            if len == member.len() && rest.first_chunk().is_none_or(is_like) && rest[..len] == *member {
-                let item = Item { member: &rest[..len], score: read(bytes, score_at + 1, score_len) };
+            if len == needle.len() && needle.is_at(bytes, data_at) {
+                let item = Item { member: &bytes[data_at..data_at + len], score: read(bytes, score_at + 1, score_len) };
                 return Some(Place { item, at, end });
             }
             at = end;
@@ -109,13 +106,25 @@ impl<'a> Items<'a> {
 
     /// The border after those items, at the beginning, for which `is_before` holds.
     #[inline]
-    pub fn partition(self, mut is_before: impl FnMut(Item<'a>) -> bool) -> Border {
-        let (mut rank, mut at) = (0, self.0.body_at());
-        for place in self.places() {
-            if !is_before(place.item) {
+    pub fn partition(self, is_before: impl FnMut(Item<'a>) -> bool) -> Border {
+        self.partition_from(Border { rank: 0, at: self.0.body_at() }, is_before)
+    }
+
+    /// As [`Items::partition`], beginning at a border.
+    #[inline]
+    fn partition_from(self, from: Border, mut is_before: impl FnMut(Item<'a>) -> bool) -> Border {
+        let bytes = self.bytes();
+        let Border { mut rank, mut at } = from;
+        while at < bytes.len() {
+            let (len, width) = pack::head(bytes, at);
+            let data_at = at + width;
+            let score_at = data_at + len + width;
+            let score_len = usize::from(bytes[score_at]);
+            let score = read(bytes, score_at + 1, score_len);
+            if !is_before(Item { member: &bytes[data_at..data_at + len], score }) {
                 break;
             }
-            (rank, at) = (rank + 1, place.end);
+            (rank, at) = (rank + 1, score_at + score_len + 2);
         }
         Border { rank, at }
     }
@@ -210,15 +219,19 @@ pub fn insert<B: Buffer + ?Sized>(buffer: &mut B, at: usize, item: Item<'_>) {
 /// Gives the item at `at`, whose member is `item`'s, its score, and moves it where it belongs then.
 pub fn rescore<B: Buffer + ?Sized>(buffer: &mut B, at: usize, item: Item<'_>) {
     let old = Items::new(buffer.bytes()).after(at).next().expect("an item");
+    let goes_back = old.item.is_before(&item);
     let score_at = at + framed(old.item.member.len());
     pack::replace(buffer, score_at, old.end - score_at, Score::new(item.score).bytes());
     let size = item.size();
-    // The item itself is passed by.
-    let border = Items::new(buffer.bytes()).partition(|other| other.is_before(&item) || other.member == item.member);
-    if border.at < at {
-        buffer.bytes_mut()[border.at..at + size].rotate_right(size);
-    } else {
+    let items = Items::new(buffer.bytes());
+    if goes_back {
+        let behind = Border { rank: 0, at: at + size };
+        let border = items.partition_from(behind, |other| other.is_before(&item));
         buffer.bytes_mut()[at..border.at].rotate_left(size);
+    } else {
+        // At the latest the item itself is not before itself.
+        let border = items.partition(|other| other.is_before(&item));
+        buffer.bytes_mut()[border.at..at + size].rotate_right(size);
     }
 }
 
@@ -250,19 +263,6 @@ impl Score {
     #[inline]
     fn bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
-    }
-}
-
-/// The first eight bytes, and which bits of them there are.
-#[inline]
-fn window(member: &[u8]) -> (u64, u64) {
-    match member.first_chunk() {
-        Some(start) => (u64::from_le_bytes(*start), u64::MAX),
-        None => {
-            let mut start = [0; 8];
-            start[..member.len()].copy_from_slice(member);
-            (u64::from_le_bytes(start), (1 << (8 * member.len())) - 1)
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use smallvec::SmallVec;
 
 use super::items::{Border, Item, Place};
-use super::tree::{Position, Range, Tree};
+use super::tree::{Position, Range, Spot, Tree};
 use crate::store::hash_member;
 use crate::store::members::{Element, Members};
 
@@ -29,8 +29,8 @@ struct Slot {
 }
 
 impl Slot {
-    fn new(member: &[u8], leaf: u32) -> Self {
-        Self { hash: half_hash(member), leaf: NonZeroU32::MIN.saturating_add(leaf) }
+    fn new(hash: u32, leaf: u32) -> Self {
+        Self { hash, leaf: NonZeroU32::MIN.saturating_add(leaf) }
     }
 
     fn leaf(self) -> u32 {
@@ -82,34 +82,39 @@ impl Sorted {
     /// Gives `member` the score that `decide` makes of its present one (None: it is not there). With None it
     /// stays as it is.
     pub fn update(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) -> Change {
-        let Some((leaf, place)) = self.find(member) else {
+        let hash = half_hash(member);
+        let Some((leaf, Place { item: Item { score: old, .. }, at, end })) = self.find(member, hash) else {
             let Some(score) = decide(None) else { return Change::None };
-            self.insert(Item { member, score });
+            self.insert_hashed(Item { member, score }, hash);
             return Change::Added;
         };
-        let (at, old) = (place.at, place.item.score);
         let Some(score) = decide(Some(old)).filter(|score| *score != old) else { return Change::None };
-        if !self.tree.rescore(leaf, at, Item { member, score }) {
-            let from = Border { rank: 0, at };
-            let to = Border { rank: 1, at: place_end(&self.tree, leaf, at) };
-            self.remove_in(leaf, from, to);
-            self.insert(Item { member, score });
+        let item = Item { member, score };
+        let spot = self.tree.spot_of(item);
+        if spot.leaf == leaf {
+            self.tree.rescore(leaf, at, item);
+            return Change::Updated;
         }
+        self.tree.relocate(leaf, at, end, spot, item);
+        relink(&mut self.index, hash, leaf, spot.leaf);
+        self.settle_grown(spot);
+        self.settle(leaf);
         Change::Updated
     }
 
     /// Adds an item whose member is not there. Cheap when it is the last in order.
     pub fn insert(&mut self, item: Item<'_>) {
-        let Position { leaf, rank, .. } = self.tree.insert(item);
-        let slot = Slot::new(item.member, leaf);
-        self.index.add(slot.hash(), slot);
-        self.settle(leaf, rank + 1 == self.tree.len());
+        self.insert_hashed(item, half_hash(item.member));
     }
 
     /// Removes `member`; gives the score it had.
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        let (leaf, Place { item: Item { score, .. }, at, end }) = self.find(member)?;
-        self.remove_in(leaf, Border { rank: 0, at }, Border { rank: 1, at: end });
+        let hash = half_hash(member);
+        let (leaf, Place { item: Item { score, .. }, at, end }) = self.find(member, hash)?;
+        let slot = Slot::new(hash, leaf);
+        self.index.remove_by(slot.hash(), |other| *other == slot);
+        self.tree.remove(leaf, Border { rank: 0, at }, Border { rank: 1, at: end });
+        self.settle(leaf);
         Some(score)
     }
 
@@ -134,12 +139,12 @@ impl Sorted {
     }
 
     pub fn score(&self, member: &[u8]) -> Option<f64> {
-        self.find(member).map(|(_, place)| place.item.score)
+        self.find(member, half_hash(member)).map(|(_, place)| place.item.score)
     }
 
     /// How many items are before that of `member`, and its score.
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
-        let (leaf, place) = self.find(member)?;
+        let (leaf, place) = self.find(member, half_hash(member))?;
         Some((self.tree.rank_of(leaf) + self.tree.items(leaf).rank_of(place.at), place.item.score))
     }
 
@@ -179,10 +184,9 @@ impl Sorted {
         self.tree.weight() + self.index.weight()
     }
 
-    /// The leaf of `member` and its place there.
+    /// The leaf of `member`, whose hash is given, and its place there.
     #[inline]
-    fn find(&self, member: &[u8]) -> Option<(u32, Place<'_>)> {
-        let hash = half_hash(member);
+    fn find(&self, member: &[u8], hash: u32) -> Option<(u32, Place<'_>)> {
         let mut found = None;
         self.index.find_by(whole(hash), |slot| {
             if slot.hash == hash {
@@ -195,25 +199,35 @@ impl Sorted {
 
     fn remove_in(&mut self, leaf: u32, from: Border, to: Border) {
         for place in self.tree.items(leaf).after(from.at).take(to.rank - from.rank) {
-            let slot = Slot::new(place.item.member, leaf);
+            let slot = Slot::new(half_hash(place.item.member), leaf);
             self.index.remove_by(slot.hash(), |other| *other == slot);
         }
         self.tree.remove(leaf, from, to);
-        self.settle(leaf, false);
+        self.settle(leaf);
     }
 
-    fn settle(&mut self, leaf: u32, grew_at_end: bool) {
+    fn insert_hashed(&mut self, item: Item<'_>, hash: u32) {
+        let spot = self.tree.spot_of(item);
+        self.tree.insert(spot, item);
+        self.index.add(whole(hash), Slot::new(hash, spot.leaf));
+        self.settle_grown(spot);
+    }
+
+    fn settle_grown(&mut self, spot: Spot) {
         let index = &mut self.index;
-        self.tree.settle(leaf, grew_at_end, &mut |member, from, to| {
-            let (old, new) = (Slot::new(member, from), Slot::new(member, to));
-            index.change_by(old.hash(), |slot| *slot == old, |slot| *slot = new);
-        });
+        self.tree.settle_grown(spot, &mut |member, from, to| relink(index, half_hash(member), from, to));
+    }
+
+    fn settle(&mut self, leaf: u32) {
+        let index = &mut self.index;
+        self.tree.settle(leaf, &mut |member, from, to| relink(index, half_hash(member), from, to));
     }
 }
 
-/// Where the item at `at` ends.
-fn place_end(tree: &Tree, leaf: u32, at: usize) -> usize {
-    tree.items(leaf).after(at).next().expect("an item").end
+/// Notes that a member went from one leaf to another.
+fn relink(index: &mut Members<Slot>, hash: u32, from: u32, to: u32) {
+    let (old, new) = (Slot::new(hash, from), Slot::new(hash, to));
+    index.change_by(whole(hash), |slot| *slot == old, |slot| *slot = new);
 }
 
 #[cfg(all(test, not(kiba_loom)))]
@@ -223,7 +237,7 @@ impl Sorted {
         self.tree.check();
         assert_eq!(self.index.len(), self.len());
         for item in self.range(0, self.len()) {
-            let (_, place) = self.find(item.member).expect("in the index");
+            let (_, place) = self.find(item.member, half_hash(item.member)).expect("in the index");
             assert_eq!(place.item.score.to_bits(), item.score.to_bits());
         }
     }

@@ -363,6 +363,32 @@ fn a_tree_of_several_levels_grows_and_shrinks_at_any_place() {
 }
 
 #[test]
+fn new_scores_take_members_from_leaf_to_leaf() {
+    let mut sorted = Sorted::new();
+    let mut random = fastrand::Rng::with_seed(7);
+    let count = 6_000_u32;
+    for at in 0..count {
+        sorted.insert(Item { member: &at.to_be_bytes(), score: f64::from(at) });
+    }
+    // Far away, to a few crowded leaves and from leaves that become sparse, and back by one.
+    for round in 0..4 {
+        for _ in 0..count {
+            let member = random.u32(..count);
+            let score = match round {
+                0 => f64::from(random.u32(..count)),
+                1 => f64::from(count / 2 + random.u32(..10)),
+                2 => f64::from(random.u32(..2)) * 1e9,
+                _ => sorted.score(&member.to_be_bytes()).expect("there") - 1.0,
+            };
+            sorted.update(&member.to_be_bytes(), |_| Some(score));
+            assert_eq!(sorted.score(&member.to_be_bytes()), Some(score));
+        }
+        sorted.check();
+        assert_eq!(sorted.len(), count as usize);
+    }
+}
+
+#[test]
 fn other_types_are_not_sorted_sets() {
     let mut entry = Entry::new(b"k", Content::Inline(Kind::HashPack, pack::EMPTY), None, 0);
     assert!(View::of(&entry).is_none() && Edit::of(&mut entry, &Limits::default()).is_none());

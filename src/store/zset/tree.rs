@@ -76,6 +76,14 @@ pub struct Position {
     pub rank: usize,
 }
 
+/// Where an item belongs: in which leaf and where in it, and whether it is behind all others.
+#[derive(Clone, Copy, Debug)]
+pub struct Spot {
+    pub leaf: u32,
+    at: usize,
+    is_last: bool,
+}
+
 impl Default for Tree {
     fn default() -> Self {
         Self::new()
@@ -108,21 +116,44 @@ impl Tree {
         Items::new(&self.leaves[leaf as usize].pack)
     }
 
-    /// Puts an item that is not in the tree into its leaf. [`Tree::settle`] must follow.
-    pub fn insert(&mut self, item: Item<'_>) -> Position {
-        let position = self.place_of(item);
-        items::insert(&mut self.leaves[position.leaf as usize], position.border.at, item);
-        self.count(position.leaf, 1);
-        position
+    /// Where an item belongs, by its member and its score.
+    pub fn spot_of(&self, item: Item<'_>) -> Spot {
+        // What comes in ascending order needs no search.
+        let last = self.items(self.last);
+        if last.last().is_some_and(|greatest| greatest.is_before(&item)) {
+            return Spot { leaf: self.last, at: last.bytes().len(), is_last: true };
+        }
+        // Not `other < item`: an item equal to a separator belongs behind it.
+        let mut is_before = |other: Item<'_>| !item.is_before(&other);
+        let leaf = self.leaf_of(&mut is_before, |_| ());
+        Spot { leaf, at: self.items(leaf).partition(is_before).at, is_last: false }
     }
 
-    /// Gives the item at `at` in `leaf` another score. False, and nothing done, when that takes it to another leaf.
-    pub fn rescore(&mut self, leaf: u32, at: usize, item: Item<'_>) -> bool {
-        let stays = self.place_of(item).leaf == leaf;
-        if stays {
-            items::rescore(&mut self.leaves[leaf as usize], at, item);
+    /// Puts an item that is not in the tree where it belongs. [`Tree::settle_grown`] must follow.
+    pub fn insert(&mut self, spot: Spot, item: Item<'_>) {
+        items::insert(&mut self.leaves[spot.leaf as usize], spot.at, item);
+        self.count(spot.leaf, 1);
+    }
+
+    /// Gives the item at `at` in `leaf`, where it belongs with its new score as well, that score.
+    pub fn rescore(&mut self, leaf: u32, at: usize, item: Item<'_>) {
+        items::rescore(&mut self.leaves[leaf as usize], at, item);
+    }
+
+    /// Gives the item at `at` to `end` in `leaf` a score that takes it to another leaf. [`Tree::settle_grown`] of that one
+    /// must follow, then [`Tree::settle`] of the leaf that it was in.
+    pub fn relocate(&mut self, leaf: u32, at: usize, end: usize, spot: Spot, item: Item<'_>) {
+        items::insert(&mut self.leaves[spot.leaf as usize], spot.at, item);
+        items::remove(&mut self.leaves[leaf as usize], at, end, 1);
+        let (mut from, mut to) = (leaf, spot.leaf);
+        let mut parents = (self.leaves[from as usize].parent, self.leaves[to as usize].parent);
+        // Both ways up meet, and above that nothing changes.
+        while from != to {
+            self.branches[parents.0 as usize].count(from, -1);
+            self.branches[parents.1 as usize].count(to, 1);
+            (from, to) = parents;
+            parents = (self.branches[from as usize].parent, self.branches[to as usize].parent);
         }
-        stays
     }
 
     /// Removes the items between two borders of a leaf. [`Tree::settle`] must follow.
@@ -132,12 +163,18 @@ impl Tree {
         self.count(leaf, -(count as isize));
     }
 
-    /// Splits, joins or removes a leaf whose size has changed. `grew_at_end` when an item was added as the last of all.
-    pub fn settle(&mut self, leaf: u32, grew_at_end: bool, moved: Moved<'_>) {
-        let (items, bytes) = (self.items(leaf).len(), self.leaves[leaf as usize].pack.len());
+    /// Splits a leaf that an item was added to, if it became too large. All leaves that there were stay.
+    pub fn settle_grown(&mut self, spot: Spot, moved: Moved<'_>) {
+        let (items, bytes) = self.size_of(spot.leaf);
         if items > ITEMS_MAX || (bytes > BYTES_MAX && items > 1) {
-            self.split(leaf, grew_at_end, moved);
-        } else if self.len == 0 {
+            self.split(spot.leaf, spot.is_last, moved);
+        }
+    }
+
+    /// Joins or removes a leaf that has fewer items than before.
+    pub fn settle(&mut self, leaf: u32, moved: Moved<'_>) {
+        let (items, bytes) = self.size_of(leaf);
+        if self.len == 0 {
             *self = Self::new();
         } else if items == 0 {
             self.unlink(leaf);
@@ -149,15 +186,10 @@ impl Tree {
 
     /// The border after those items, at the beginning, for which `is_before` holds. It is also asked about separators.
     pub fn partition(&self, mut is_before: impl FnMut(Item<'_>) -> bool) -> Position {
-        let (mut node, mut rank) = (self.root, 0);
-        for _ in 0..self.height {
-            let branch = &self.branches[node as usize];
-            let child = branch.separators.partition_point(|separator| is_before(separator.item()));
-            rank += branch.counts[..child].iter().sum::<usize>();
-            node = branch.children[child];
-        }
-        let border = self.items(node).partition(is_before);
-        Position { leaf: node, border, rank: rank + border.rank }
+        let mut rank = 0;
+        let leaf = self.leaf_of(&mut is_before, |counts| rank += counts.iter().sum::<usize>());
+        let border = self.items(leaf).partition(is_before);
+        Position { leaf, border, rank: rank + border.rank }
     }
 
     /// The border with `rank` items before it.
@@ -208,16 +240,23 @@ impl Tree {
         2 * self.leaves.len() + 3 * self.branches.len() + 4
     }
 
-    /// Where an item that is not in the tree belongs.
-    fn place_of(&self, item: Item<'_>) -> Position {
-        // What comes in ascending order needs no search.
-        let last = self.items(self.last);
-        if last.last().is_some_and(|greatest| greatest.is_before(&item)) {
-            let border = Border { rank: last.len(), at: last.bytes().len() };
-            return Position { leaf: self.last, border, rank: self.len };
+    /// The leaf with the border after those items, at the beginning, for which `is_before` holds. `pass` is told how many
+    /// items are below the children that are passed by.
+    #[inline]
+    fn leaf_of(&self, is_before: &mut impl FnMut(Item<'_>) -> bool, mut pass: impl FnMut(&[usize])) -> u32 {
+        let mut node = self.root;
+        for _ in 0..self.height {
+            let branch = &self.branches[node as usize];
+            let child = branch.separators.partition_point(|separator| is_before(separator.item()));
+            pass(&branch.counts[..child]);
+            node = branch.children[child];
         }
-        // Not `other < item`: an item equal to a separator belongs behind it.
-        self.partition(|other| !item.is_before(&other))
+        node
+    }
+
+    /// Items and bytes of a leaf.
+    fn size_of(&self, leaf: u32) -> (usize, usize) {
+        (self.items(leaf).len(), self.leaves[leaf as usize].pack.len())
     }
 
     /// Adds to the number of items in a leaf and above it.
@@ -226,8 +265,7 @@ impl Tree {
         let (mut child, mut parent) = (leaf, self.leaves[leaf as usize].parent);
         while parent != NONE {
             let branch = &mut self.branches[parent as usize];
-            let at = branch.position(child);
-            branch.counts[at] = branch.counts[at].checked_add_signed(change).expect("counted");
+            branch.count(child, change);
             (child, parent) = (parent, branch.parent);
         }
     }
@@ -463,6 +501,12 @@ fn add<T>(nodes: &mut Vec<T>, free: &mut Vec<u32>, node: T) -> u32 {
 }
 
 impl Branch {
+    /// Adds to the number of items below a child.
+    fn count(&mut self, child: u32, change: isize) {
+        let at = self.position(child);
+        self.counts[at] = self.counts[at].checked_add_signed(change).expect("counted");
+    }
+
     fn position(&self, child: u32) -> usize {
         self.children.iter().position(|it| *it == child).expect("a child of this branch")
     }
