@@ -335,6 +335,7 @@ struct Stage {
     engine: Sharded,
     runtime: Runtime,
     /// Batches whose buffers are used again, as a server does it.
+    #[expect(clippy::vec_box, reason = "engines take and give batches boxed")]
     spare: Vec<Box<Batch>>,
 }
 
@@ -359,6 +360,7 @@ impl Stage {
     }
 
     /// Runs batches and returns how much CPU time it took.
+    #[expect(clippy::vec_box, reason = "engines take and give batches boxed")]
     fn run(&mut self, mut batches: Vec<Box<Batch>>) -> Duration {
         let Self { engine, runtime, spare, .. } = self;
         runtime.block_on(async {
@@ -377,6 +379,7 @@ impl Stage {
     }
 
     /// Parsed batches of a request with the random numbers that belong to `seed`.
+    #[expect(clippy::vec_box, reason = "engines take and give batches boxed")]
     fn batches(&mut self, request: &Template, count: usize, pipeline: usize, seed: u64) -> Vec<Box<Batch>> {
         let keys = self.keys;
         let batch = |nth| {
@@ -434,7 +437,7 @@ fn all(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(*family);
         group.throughput(Throughput::Elements(PIPELINE as u64));
         for (name, setup, request, undo) in *rows {
-            let is_known = |line: &str| line.split(' ').next().is_some_and(|name| is_command(name));
+            let is_known = |line: &str| line.split(' ').next().is_some_and(is_command);
             if ![setup.1, *request, *undo].iter().all(|line| line.is_empty() || is_known(line)) {
                 continue;
             }

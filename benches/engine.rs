@@ -15,6 +15,7 @@ use kiba::engine::channel::Channel;
 use kiba::engine::sharded::Sharded;
 use kiba::parser::Batch;
 use kiba::server::Server;
+use kiba::server::home::Home;
 use kiba::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
@@ -104,7 +105,7 @@ fn all(criterion: &mut Criterion) {
     parsing(criterion, &sharded);
     engine(criterion, &runtime, &sharded, &Sharded::new(Arc::clone(&sharded)));
     let channel = server();
-    let owner = runtime.block_on(async { Channel::new(Arc::clone(&channel)) });
+    let owner = runtime.block_on(async { Channel::new(Arc::clone(&channel), Arc::new(Home::here())) });
     engine(criterion, &runtime, &channel, &owner);
 }
 

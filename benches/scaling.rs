@@ -21,6 +21,7 @@ use kiba::engine::channel::Channel;
 use kiba::engine::sharded::Sharded;
 use kiba::parser::Batch;
 use kiba::server::Server;
+use kiba::server::home::Home;
 use kiba::sync::{Arc, Ordering};
 use tokio::runtime::{Builder, Runtime};
 
@@ -187,7 +188,7 @@ fn run(options: &Options) -> String {
     let make = |name: &str| {
         let server = Server::new(Arc::new(Config::default()), None);
         let driven = if name == "channel" {
-            let channel = runtime.block_on(async { Channel::new(Arc::clone(&server)) });
+            let channel = runtime.block_on(async { Channel::new(Arc::clone(&server), Arc::new(Home::here())) });
             Driven::Channel(server, channel)
         } else {
             Driven::Sharded(Arc::clone(&server), Sharded::new(server))

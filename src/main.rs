@@ -40,7 +40,7 @@ fn fail(text: &str) -> ExitCode {
 fn serve(config: Config) -> Result<(), String> {
     std::env::set_current_dir(&*config.dir()).map_err(|error| format!("cannot change to {}: {error}", config.dir()))?;
     let log = Log::install(&config).map_err(|error| format!("cannot open the log: {error}"))?;
-    let runtimes = Runtimes::new(config.io(), config.threads() as usize)
+    let runtimes = Runtimes::new(config.io(), config.threads() as usize, config.rest_threads())
         .map_err(|error| format!("cannot start the threads: {error}"))?;
     let maxclients = u64::from(config.maxclients());
     let fitting = open_files::raise(maxclients);
@@ -56,7 +56,7 @@ fn serve(config: Config) -> Result<(), String> {
             EngineKind::Sharded => {
                 run(&server, Arc::new(Sharded::new(Arc::clone(&server)).start_sweeper()), &runtimes).await
             }
-            EngineKind::Channel => run(&server, Arc::new(Channel::new(Arc::clone(&server))), &runtimes).await,
+            EngineKind::Channel => run(&server, Arc::new(Channel::new(Arc::clone(&server), runtimes.home())), &runtimes).await,
         }
     })
 }

@@ -189,7 +189,7 @@ options! {
     Threads threads: u32 = "threads", Kind::Integer { min: 0, max: 1024 }, "0", AtStart;
     /// How threads share connections: work-stealing, or per-core (a connection stays with its thread).
     Io io: IoModel = "io", Kind::Choice(IoModel::NAMES), "work-stealing", AtStart;
-    /// Let threads rest while fewer of them answer more, as on cores shared with the clients. With work-stealing.
+    /// Serve all connections on one thread while that answers more, as on cores shared with the clients. With work-stealing.
     RestThreads rest_threads: bool = "rest-threads", Kind::Switch, "yes", AtStart;
     /// Parts of the sharded engine's table, each with its own lock; a power of two.
     Shards shards: usize = "shards", Kind::PowerOfTwo { min: 2, max: 65536 }, "1024", AtStart;

@@ -6,9 +6,10 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::pool;
+use super::runtime::Place;
 use crate::config::Class;
 use crate::engine::Engine;
 use crate::executor::{Executor, Outcome};
@@ -49,25 +50,18 @@ impl Drop for Registration {
     }
 }
 
-/// Serves a connection until it ends.
-pub async fn serve<S, E>(mut stream: S, server: Arc<Server>, engine: Arc<E>, client: Arc<Client>)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    E: Engine,
-{
-    let registration = Registration { server: Arc::clone(&server), client: Arc::clone(&client) };
-    let session = Session::new(client, server.config.requirepass().is_empty());
-    let executor = Executor::new(Arc::clone(&server), engine, session);
-    let mut connection = Connection { executor, server, lexer: Lexer::default(), leftover: Leftover::default() };
-    if let Err(error) = connection.run(&mut stream, &registration.client).await {
-        tracing::debug!(client = registration.client.id, %error, "connection ended");
-    }
-    // Before the socket is shut down, so that whoever sees the end does not find the client registered.
-    drop(registration);
-    let _ = stream.shutdown().await;
+/// Why a connection is not served any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It has ended.
+    Over,
+    /// It is wanted on other threads, and goes on there.
+    Left,
 }
 
-struct Connection<E> {
+/// A connection, without its stream.
+pub struct Connection<E> {
+    registration: Registration,
     executor: Executor<E>,
     server: Arc<Server>,
     lexer: Lexer,
@@ -75,7 +69,29 @@ struct Connection<E> {
 }
 
 impl<E: Engine> Connection<E> {
-    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, client: &Client) -> io::Result<()> {
+    /// * `client`: registered; taken off the registry when the connection is dropped.
+    pub fn new(server: Arc<Server>, engine: Arc<E>, client: Arc<Client>) -> Self {
+        let session = Session::new(Arc::clone(&client), server.config.requirepass().is_empty());
+        let executor = Executor::new(Arc::clone(&server), engine, session);
+        let registration = Registration { server: Arc::clone(&server), client };
+        Self { registration, executor, server, lexer: Lexer::default(), leftover: Leftover::default() }
+    }
+
+    /// Serves the connection until it ends or is wanted elsewhere.
+    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, place: &Place) -> Ended {
+        let client = Arc::clone(&self.registration.client);
+        self.run(stream, &client, place).await.unwrap_or_else(|error| {
+            tracing::debug!(client = client.id, %error, "connection ended");
+            Ended::Over
+        })
+    }
+
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        client: &Client,
+        place: &Place,
+    ) -> io::Result<Ended> {
         while let Some(mut batch) = self.read(stream, client).await? {
             batch.now = now();
             batch.reply.set_limit(match self.server.config.output_limit(Class::Normal).hard_bytes {
@@ -90,7 +106,7 @@ impl<E: Engine> Connection<E> {
                 let (returned, outcome) = self.execute(stream, batch).await?;
                 batch = returned;
                 if outcome == Outcome::Drop {
-                    return Ok(());
+                    return Ok(Ended::Over);
                 }
                 // What follows a QUIT is not looked at, and a muted client hears nothing.
                 if let Err(error) = lexed
@@ -107,7 +123,7 @@ impl<E: Engine> Connection<E> {
                 if is_over || is_authenticated || !matches!(lexed, Ok(true)) {
                     self.send(stream, &mut batch.reply).await?;
                     if is_over {
-                        return Ok(());
+                        return Ok(Ended::Over);
                     }
                     break;
                 }
@@ -115,8 +131,11 @@ impl<E: Engine> Connection<E> {
                 batch.keys.clear();
             }
             self.keep_leftover(batch)?;
+            if place.is_left() {
+                return Ok(Ended::Left);
+            }
         }
-        Ok(())
+        Ok(Ended::Over)
     }
 
     /// Reads what there is; `None` when the connection is to end. Nothing new when the configured timeout changed.

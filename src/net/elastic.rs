@@ -1,18 +1,17 @@
-//! How many of the threads that serve connections should be at work.
+//! Whether all threads should serve connections, or one alone.
 //!
 //! On cores that are shared with others (the clients themselves, on a small machine), threads that answer one small
-//! request at a time spend much of it on waking each other: fewer of them answer more. Whether that is so cannot be
-//! known from one figure, so it is tried: now and then one thread rests for some hundredths of a second, and what was
-//! answered meanwhile is compared with what was answered before and after. A thread rests for longer only when that is
-//! clearly more, and works again as soon as that is no less.
+//! request at a time spend much of it on waking each other: one alone answers more. Whether that is so cannot be known
+//! from one figure, so it is tried: now and then all connections run on one thread for some hundredths of a second, and
+//! what was answered meanwhile is compared with what was answered before and after. The others rest for longer only
+//! when that is clearly more, and work again as soon as that is no less.
 
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
-
 use crate::server::Server;
+use crate::server::home::{Home, Threads};
 use crate::sync::Arc;
 
 /// How often the rate is looked at while the server is busy, and while it is not.
@@ -22,79 +21,69 @@ const TICK_IDLE: Duration = Duration::from_millis(200);
 /// Requests a second below which nothing is tried: nobody would notice.
 const BUSY: f64 = 5_000.0;
 
+/// Connections above which nothing is tried: to move them all would cost more than it shows.
+const MANY: usize = 2_000;
+
 /// The controller. Dropped, it lets all threads work.
 pub struct Elastic {
-    wanted: Arc<Wanted>,
+    home: Arc<Home>,
+    stop: Arc<Stop>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// How many threads are to rest; `None` when the server stops.
-#[derive(Debug)]
-struct Wanted {
-    resting: Mutex<Option<usize>>,
+/// Told once the controller is to end.
+#[derive(Debug, Default)]
+struct Stop {
+    is_told: Mutex<bool>,
     changed: Condvar,
 }
 
-impl Wanted {
-    fn set(&self, resting: Option<usize>) {
-        *self.resting.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = resting;
+impl Stop {
+    fn tell(&self) {
+        *self.is_told.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
     }
 
-    /// Keeps the calling thread for as long as at least `number` threads are to rest.
-    fn rest(&self, number: usize) {
-        let resting = self.resting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let is_to_rest = |resting: &mut Option<usize>| resting.is_some_and(|resting| resting >= number);
-        drop(self.changed.wait_while(resting, is_to_rest));
-    }
-
-    /// Waits for the next tick; false when the server stops.
+    /// Waits for the next tick; false when it was told to stop.
     fn sleep(&self, tick: Duration) -> bool {
-        let resting = self.resting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let waited = self.changed.wait_timeout_while(resting, tick, |resting| resting.is_some());
-        waited.is_ok_and(|(resting, _)| resting.is_some())
+        let is_told = self.is_told.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(is_told, tick, |is_told| !*is_told);
+        waited.is_ok_and(|(is_told, _)| !*is_told)
     }
 }
 
 impl Elastic {
-    /// Starts the controller of a runtime with `threads` threads.
-    pub fn start(handle: Handle, threads: usize, server: &Arc<Server>) -> Self {
-        let wanted = Arc::new(Wanted { resting: Mutex::new(Some(0)), changed: Condvar::new() });
-        let (control, server) = (Arc::clone(&wanted), Arc::downgrade(server));
+    /// Starts the controller of where tasks are wanted.
+    pub fn start(home: Arc<Home>, server: &Arc<Server>) -> Self {
+        let stop = Arc::new(Stop::default());
+        let (controlled, told, server) = (Arc::clone(&home), Arc::clone(&stop), Arc::downgrade(server));
         let thread = std::thread::Builder::new().name("kiba-elastic".into()).spawn(move || {
-            let mut governor = Governor::new(threads - 1);
+            let mut governor = Governor::new(1);
             let (mut before, mut at, mut tick) = (0, Instant::now(), TICK_IDLE);
-            while control.sleep(tick)
+            while told.sleep(tick)
                 && let Some(server) = server.upgrade()
             {
                 let (now, elapsed) = (server.stats.commands(), at.elapsed());
                 let rate = now.saturating_sub(before) as f64 / elapsed.as_secs_f64();
                 (before, at) = (now, Instant::now());
-                tick = if rate < BUSY { TICK_IDLE } else { TICK };
-                let old = governor.resting();
-                let new = governor.tick(rate);
-                if new == old {
-                    continue;
-                }
-                control.set(Some(new));
-                for number in old + 1..=new {
-                    let control = Arc::clone(&control);
-                    // It blocks the thread that happens to run it: that is what it is for.
-                    handle.spawn(async move { control.rest(number) });
-                }
+                let is_worthwhile = rate >= BUSY && server.clients.len() <= MANY;
+                tick = if is_worthwhile { TICK } else { TICK_IDLE };
+                let resting = governor.tick(if is_worthwhile { rate } else { 0.0 });
+                controlled.want(if resting > 0 { Threads::One } else { Threads::All });
             }
         });
         // Without the controller all threads work, always.
-        Self { wanted, thread: thread.ok() }
+        Self { home, stop, thread: thread.ok() }
     }
 }
 
 impl Drop for Elastic {
     fn drop(&mut self) {
-        self.wanted.set(None);
+        self.stop.tell();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        self.home.want(Threads::All);
     }
 }
 
@@ -291,14 +280,14 @@ mod tests {
     }
 
     #[test]
-    fn a_resting_thread_works_again_when_the_server_stops() {
-        let wanted = Arc::new(Wanted { resting: Mutex::new(Some(1)), changed: Condvar::new() });
-        let thread = std::thread::spawn({
-            let wanted = Arc::clone(&wanted);
-            move || wanted.rest(1)
-        });
-        wanted.set(None);
-        thread.join().expect("joins");
-        assert!(!wanted.sleep(Duration::from_secs(100)));
+    fn all_threads_work_again_once_the_controller_has_ended() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runs");
+        let other = tokio::runtime::Builder::new_current_thread().build().expect("runs");
+        let home = Arc::new(Home::new(runtime.handle().clone(), Some(other.handle().clone())));
+        let server = Server::new(Arc::new(crate::config::Config::default()), None);
+        let elastic = Elastic::start(Arc::clone(&home), &server);
+        home.want(Threads::One);
+        drop(elastic);
+        assert_eq!(home.wanted(), Threads::All);
     }
 }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-use super::connection;
+use super::connection::{Connection, Ended};
 use super::runtime::Spawner;
 use crate::engine::Engine;
 use crate::server::{Count, Server};
@@ -154,50 +154,28 @@ impl<E: Engine> Acceptor<E> {
             self.server.stats.add(Count::rejected, 1);
             return self.refuse(stream, PROTECTED);
         }
-        let stream = match stream.into_std() {
-            Ok(stream) => stream,
-            Err(error) => return tracing::debug!(%error, "a connection was lost before it was served"),
-        };
-        // The stream moves to the reactor of the thread that serves it.
-        self.serve(stream, peer.to_string(), local, is_loopback, TcpStream::from_std);
+        self.serve(stream, peer.to_string(), local, is_loopback);
     }
 
     fn unix(&self, stream: UnixStream, name: &str) {
-        let stream = match stream.into_std() {
-            Ok(stream) => stream,
-            Err(error) => return tracing::debug!(%error, "a connection was lost before it was served"),
-        };
-        self.serve(stream, name.to_owned(), name.to_owned(), true, UnixStream::from_std);
+        self.serve(stream, name.to_owned(), name.to_owned(), true);
     }
 
-    fn serve<T, S>(&self, stream: T, peer: String, local: String, is_local: bool, enter: fn(T) -> io::Result<S>)
-    where
-        T: Send + 'static,
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
+    fn serve<S: Stream>(&self, mut stream: S, peer: String, local: String, is_local: bool) {
         let server = &self.server;
         server.stats.add(Count::connections, 1);
         let max = u64::from(server.config.maxclients());
         let Some(client) = server.clients.add(peer, local, is_local, max) else {
             server.stats.add(Count::rejected, 1);
             tracing::warn!(maxclients = max, "refusing a connection: there are too many");
-            if let Ok(mut stream) = enter(stream) {
-                tokio::spawn(async move {
-                    let _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
-                    let _ = stream.shutdown().await;
-                });
-            }
+            tokio::spawn(async move {
+                let _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
+                let _ = stream.shutdown().await;
+            });
             return;
         };
-        let (runtime, place) = self.spawner.place();
-        let (server, engine) = (Arc::clone(server), Arc::clone(&self.engine));
-        runtime.spawn(async move {
-            let _place = place;
-            match enter(stream) {
-                Ok(stream) => connection::serve(stream, server, engine, client).await,
-                Err(_) => server.clients.remove(client.id),
-            }
-        });
+        let connection = Connection::new(Arc::clone(server), Arc::clone(&self.engine), client);
+        settle(stream, connection, self.spawner.clone());
     }
 
     fn refuse(&self, mut stream: TcpStream, text: &'static str) {
@@ -205,6 +183,62 @@ impl<E: Engine> Acceptor<E> {
             let _ = stream.write_all(text.as_bytes()).await;
             let _ = stream.shutdown().await;
         });
+    }
+}
+
+/// Serves a connection on the threads where it is wanted, and wherever it is wanted after that.
+fn settle<S: Stream, E: Engine>(stream: S, mut connection: Connection<E>, spawner: Spawner) {
+    // The stream moves to the reactor of the thread that serves it.
+    let stream = match stream.leave() {
+        Ok(stream) => stream,
+        Err(error) => return tracing::debug!(%error, "a connection was lost on its way to its thread"),
+    };
+    let (runtime, place) = spawner.place();
+    runtime.spawn(async move {
+        let Ok(mut stream) = S::enter(stream) else { return };
+        match connection.serve(&mut stream, &place).await {
+            Ended::Left => settle(stream, connection, spawner),
+            Ended::Over => {
+                // Before the socket is shut down, so that whoever sees the end does not find the client registered.
+                drop(connection);
+                let _ = stream.shutdown().await;
+            }
+        }
+    });
+}
+
+/// A stream that can go from runtime to runtime.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sized + 'static {
+    /// What it is between two runtimes.
+    type Free: Send + 'static;
+
+    fn leave(self) -> io::Result<Self::Free>;
+
+    /// Enters the present runtime.
+    fn enter(free: Self::Free) -> io::Result<Self>;
+}
+
+impl Stream for TcpStream {
+    type Free = std::net::TcpStream;
+
+    fn leave(self) -> io::Result<Self::Free> {
+        self.into_std()
+    }
+
+    fn enter(free: Self::Free) -> io::Result<Self> {
+        Self::from_std(free)
+    }
+}
+
+impl Stream for UnixStream {
+    type Free = std::os::unix::net::UnixStream;
+
+    fn leave(self) -> io::Result<Self::Free> {
+        self.into_std()
+    }
+
+    fn enter(free: Self::Free) -> io::Result<Self> {
+        Self::from_std(free)
     }
 }
 

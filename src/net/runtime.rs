@@ -9,13 +9,16 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use super::elastic::Elastic;
 use crate::config::IoModel;
 use crate::server::Server;
+use crate::server::home::{Home, Threads};
 use crate::sync::Arc;
 
-/// Either one runtime whose threads steal work from each other, or one runtime a thread, each with its own connections.
+/// Either one runtime whose threads steal work from each other, and perhaps one of a single thread beside it; or one
+/// runtime a thread, each with its own connections.
 pub struct Runtimes {
     main: Runtime,
+    one: Option<Runtime>,
+    home: Arc<Home>,
     own: Vec<Own>,
-    threads: usize,
 }
 
 struct Own {
@@ -23,12 +26,25 @@ struct Own {
     connections: Arc<AtomicUsize>,
 }
 
-/// Counts a connection on its runtime for as long as it lives.
-pub struct Place(Option<Arc<AtomicUsize>>);
+/// Where a connection runs.
+pub enum Place {
+    /// On a runtime of its own, for as long as it lives; counted there.
+    Own(Arc<AtomicUsize>),
+    /// Where it is wanted.
+    Shared(Arc<Home>, Threads),
+}
+
+impl Place {
+    /// Whether the connection is wanted elsewhere.
+    #[inline]
+    pub fn is_left(&self) -> bool {
+        matches!(self, Self::Shared(home, threads) if home.wanted() != *threads)
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(connections) = &self.0 {
+        if let Self::Own(connections) = self {
             connections.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -36,14 +52,21 @@ impl Drop for Place {
 
 impl Runtimes {
     /// * `threads`: 0 for one a core.
+    /// * `rest`: threads may rest where that answers more.
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn new(model: IoModel, threads: usize) -> io::Result<Self> {
+    pub fn new(model: IoModel, threads: usize, rest: bool) -> io::Result<Self> {
         let threads = if threads > 0 { threads } else { std::thread::available_parallelism().map_or(1, usize::from) };
         if model == IoModel::WorkStealing {
-            let main = Builder::new_multi_thread().worker_threads(threads).thread_name("kiba").enable_all().build()?;
-            return Ok(Self { main, own: Vec::new(), threads });
+            let multi_thread = |threads, name| {
+                Builder::new_multi_thread().worker_threads(threads).thread_name(name).enable_all().build()
+            };
+            let main = multi_thread(threads, "kiba")?;
+            // Its thread sleeps while nobody runs on it.
+            let one = if rest && threads > 1 { Some(multi_thread(1, "kiba-one")?) } else { None };
+            let home = Arc::new(Home::new(main.handle().clone(), one.as_ref().map(|one| one.handle().clone())));
+            return Ok(Self { main, one, home, own: Vec::new() });
         }
         let mut own = Vec::new();
         for i in 1..threads {
@@ -55,7 +78,8 @@ impl Runtimes {
         }
         let main = Builder::new_current_thread().enable_all().build()?;
         own.push(Own { handle: main.handle().clone(), connections: Arc::default() });
-        Ok(Self { main, own, threads })
+        let home = Arc::new(Home::new(main.handle().clone(), None));
+        Ok(Self { main, one: None, home, own })
     }
 
     /// Runs the server's main task on the main thread.
@@ -63,34 +87,41 @@ impl Runtimes {
         self.main.block_on(main)
     }
 
-    /// Lets threads rest where that answers more. Only threads that share their work can; for as long as the result lives.
+    /// Where the tasks are wanted that serve all clients.
+    pub fn home(&self) -> Arc<Home> {
+        Arc::clone(&self.home)
+    }
+
+    /// Lets threads rest where that answers more, for as long as the result lives. None where nothing can be chosen.
     pub fn elastic(&self, server: &Arc<Server>) -> Option<Elastic> {
-        let can_rest = self.own.is_empty() && self.threads > 1 && server.config.rest_threads();
-        can_rest.then(|| Elastic::start(self.main.handle().clone(), self.threads, server))
+        self.one.is_some().then(|| Elastic::start(self.home(), server))
     }
 
     /// Where connections are spawned.
     pub fn spawner(&self) -> Spawner {
         let own = self.own.iter().map(|own| (own.handle.clone(), Arc::clone(&own.connections))).collect();
-        Spawner { main: self.main.handle().clone(), own }
+        Spawner { home: self.home(), own }
     }
 }
 
 /// Spawns connections where they are served.
 #[derive(Clone)]
 pub struct Spawner {
-    main: Handle,
+    home: Arc<Home>,
     own: Vec<(Handle, Arc<AtomicUsize>)>,
 }
 
 impl Spawner {
-    /// The runtime for a new connection: the one with the fewest.
+    /// Where a connection is to run now: where it is wanted, or on the runtime with the fewest.
     pub fn place(&self) -> (Handle, Place) {
         match self.own.iter().min_by_key(|(_, connections)| connections.load(Ordering::Relaxed)) {
-            None => (self.main.clone(), Place(None)),
+            None => {
+                let threads = self.home.wanted();
+                (self.home.handle(threads).clone(), Place::Shared(Arc::clone(&self.home), threads))
+            }
             Some((handle, connections)) => {
                 connections.fetch_add(1, Ordering::Relaxed);
-                (handle.clone(), Place(Some(Arc::clone(connections))))
+                (handle.clone(), Place::Own(Arc::clone(connections)))
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The server's shared state: configuration, clients, statistics, pause and shutdown. No data lives here.
 
 pub mod clients;
+pub mod home;
 pub mod open_files;
 mod pace;
 pub mod pause;

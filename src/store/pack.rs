@@ -167,7 +167,7 @@ impl<'a> Pack<'a> {
         let needle = Needle::new(needle);
         while at < bytes.len() {
             let (len, width) = head(bytes, at);
-            if len == needle.len() && needle.is_at(bytes, at + width) {
+            if needle.has_len(len) && needle.is_at(bytes, at + width) {
                 return Some(Frame { at, data: &bytes[at + width..at + width + len] });
             }
             at += len + 2 * width;
@@ -209,17 +209,18 @@ impl<'a> Needle<'a> {
         }
     }
 
+    /// Whether there are `len` of them.
     #[inline]
-    pub fn len(&self) -> usize {
-        self.bytes.len()
+    pub fn has_len(&self, len: usize) -> bool {
+        len == self.bytes.len()
     }
 
-    /// Whether `bytes` has them at `at`; there are as many.
+    /// Whether `bytes` has them at `at`.
     #[inline]
     pub fn is_at(&self, bytes: &[u8], at: usize) -> bool {
         let word = |chunk: &[u8; 8]| u64::from_le_bytes(*chunk);
         let rest = &bytes[at..];
-        let found = &rest[..self.len()];
+        let found = &rest[..self.bytes.len()];
         let Some(last) = found.last_chunk() else {
             // What is behind them is read as well, where there is anything.
             return rest.first_chunk().map_or_else(|| found == self.bytes, |chunk| word(chunk) & self.mask == self.first);

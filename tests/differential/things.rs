@@ -186,8 +186,11 @@ fn one_in(source: &mut Source, cases: u8) -> bool {
     source.rng.u8(..cases) == 0
 }
 
+/// Makes a random thing.
+type Maker = fn(&mut Source) -> Vec<u8>;
+
 /// What is composed of others.
-const MADE: &[(&str, fn(&mut Source) -> Vec<u8>)] = &[
+const MADE: &[(&str, Maker)] = &[
     ("value", value),
     ("member", member),
     ("word", word),

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Engine, Gone, Transaction, Watching};
 use crate::parser::Batch;
 use crate::server::Server;
+use crate::server::home::Home;
 use crate::sync::Arc;
 
 /// A message to the owner. The owner answers by sending back what it was given.
@@ -42,10 +43,10 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Starts the owner on the present runtime. It ends when the engine is dropped.
-    pub fn new(server: Arc<Server>) -> Self {
+    /// Starts the owner where tasks are wanted. It ends when the engine is dropped.
+    pub fn new(server: Arc<Server>, home: Arc<Home>) -> Self {
         let (sender, receiver) = mpsc::channel(server.config.cbound());
-        tokio::spawn(owner::Owner::new(server).run(receiver));
+        owner::Owner::new(server).settle(receiver, home);
         Self { sender }
     }
 

@@ -11,6 +11,7 @@ use super::Message;
 use crate::command::{Call, Held, Keyspace, Parts, Progress, Run, Step, Tables};
 use crate::engine::{FLUSH, Watched, held};
 use crate::parser::{Batch, Verdict};
+use crate::server::home::Home;
 use crate::server::{Count, Server, Tally, now};
 use crate::store::table::Raw;
 use crate::store::wheel::TICK_MS;
@@ -40,6 +41,15 @@ pub struct Owner {
     walking: VecDeque<Walking>,
 }
 
+/// Why the owner stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The engine is gone.
+    Over,
+    /// It is wanted on other threads.
+    Left,
+}
+
 struct Walking {
     batch: Box<Batch>,
     /// The walk's request and the end of what was asked for.
@@ -56,14 +66,27 @@ impl Owner {
         Self { server, databases, parts, walking: VecDeque::new() }
     }
 
-    /// Answers messages until the last sender is gone.
-    pub async fn run(mut self, mut receiver: mpsc::Receiver<Message>) {
+    /// Runs on the threads where tasks are wanted, close to the connections, and wherever they are wanted after that.
+    pub fn settle(mut self, mut receiver: mpsc::Receiver<Message>, home: Arc<Home>) {
+        let threads = home.wanted();
+        home.handle(threads).clone().spawn(async move {
+            if self.run(&mut receiver, || home.wanted() != threads).await == Ended::Left {
+                self.settle(receiver, home);
+            }
+        });
+    }
+
+    /// Answers messages until the last sender is gone, or the owner is wanted elsewhere.
+    async fn run(&mut self, receiver: &mut mpsc::Receiver<Message>, is_left: impl Fn() -> bool) -> Ended {
         loop {
+            if is_left() {
+                return Ended::Left;
+            }
             let idle = self.time_until_due();
             let message = if self.walking.is_empty() && !idle.is_zero() {
                 match tokio::time::timeout(idle, receiver.recv()).await {
                     Ok(Some(message)) => Some(message),
-                    Ok(None) => return,
+                    Ok(None) => return Ended::Over,
                     Err(_) => None,
                 }
             } else {

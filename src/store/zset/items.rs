@@ -95,7 +95,7 @@ impl<'a> Items<'a> {
             let score_at = data_at + len + width;
             let score_len = usize::from(bytes[score_at]);
             let end = score_at + score_len + 2;
-            if len == needle.len() && needle.is_at(bytes, data_at) {
+            if needle.has_len(len) && needle.is_at(bytes, data_at) {
                 let item = Item { member: &bytes[data_at..data_at + len], score: read(bytes, score_at + 1, score_len) };
                 return Some(Place { item, at, end });
             }
