@@ -104,9 +104,8 @@ fn every_data_command_of_redis_7_0_has_a_row() {
         let field = |field: &str| docs.chunks(2).find(|pair| pair[0].text() == field).map(|pair| pair[1].clone());
         let text = |name: &str| field(name).map(|value| value.text()).unwrap_or_default();
         let name = name.text().replace('|', " ");
-        let is_data = GROUPS.contains(&text("group").as_str())
-            && is_in_7_0(&text("since"))
-            && names_of_redis().contains(&name);
+        let is_data =
+            GROUPS.contains(&text("group").as_str()) && is_in_7_0(&text("since")) && names_of_redis().contains(&name);
         // A container's name alone is no command.
         if is_data && field("subcommands").is_none() && !coverage.contains_key(&name) {
             missing.insert(name);
