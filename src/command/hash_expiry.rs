@@ -398,7 +398,7 @@ fn fields(call: &Call<'_>, at: usize, bad_count: Error) -> Result<usize, Error> 
 const DEADLINE_MAX: i64 = (1 << 46) - 1;
 
 /// Reads argument `i` as a time in `unit`: a moment in ms since the Unix epoch, perhaps in the past.
-fn deadline(unit: Unit, i: usize, call: &Call<'_>) -> Result<u64, Error> {
+pub(super) fn deadline(unit: Unit, i: usize, call: &Call<'_>) -> Result<u64, Error> {
     let amount = call.integer(i)?;
     if amount < 0 {
         return Err(Error::Other("ERR invalid expire time, must be >= 0"));

@@ -241,7 +241,7 @@ fn open<'a>(slot: &'a mut Slot<'_>) -> Result<Option<(&'a [u8], Encoding)>, Erro
 }
 
 /// The registers of the union of all keys, and whether any of them is dense.
-fn union(slots: &Slots<'_>) -> Result<(Box<Registers>, bool), Error> {
+fn union(slots: &mut Slots<'_>) -> Result<(Box<Registers>, bool), Error> {
     let mut registers = Box::new([0; REGISTERS]);
     let mut is_any_dense = false;
     for entry in slots.entries() {

@@ -27,6 +27,7 @@ mod key;
 mod keys;
 mod keyspace;
 mod list;
+mod member_expiry;
 mod memory;
 mod object;
 mod registry;
@@ -48,6 +49,8 @@ mod zset;
 pub use call::Call;
 pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
 pub use registry::{Command, by_index, commands, find, subcommand};
+
+use std::cell::Cell;
 
 use smallvec::SmallVec;
 
@@ -304,8 +307,16 @@ impl<'a> Slots<'a> {
         f(&mut slot(&mut part, key, self.call))
     }
 
+    /// Removes what is due within the values of the keys.
+    pub fn prune(&mut self) {
+        for &key in self.keys {
+            prune(&mut self.parts.part(key.elsewhere.unwrap_or(self.call.db), key.hash), key, self.call);
+        }
+    }
+
     /// The live entry of each key, in order, all at once: to look at several values before one is changed.
-    pub fn entries(&self) -> impl ExactSizeIterator<Item = Option<&Entry>> + DoubleEndedIterator {
+    pub fn entries(&mut self) -> impl ExactSizeIterator<Item = Option<&Entry>> + DoubleEndedIterator {
+        self.prune();
         self.keys.iter().map(|&key| live(table_of(&*self.parts, key, self.call), key, self.call))
     }
 
@@ -321,16 +332,28 @@ pub struct Entries<'a> {
     keys: &'a [Key],
     call: &'a Call<'a>,
     tally: &'a Tally,
+    is_stale: Cell<bool>,
 }
 
 impl<'a> Entries<'a> {
     pub fn new(tables: &'a dyn Tables, keys: &'a [Key], call: &'a Call<'a>, tally: &'a Tally) -> Self {
-        Self { tables, keys, call, tally }
+        Self { tables, keys, call, tally, is_stale: Cell::new(false) }
     }
 
     /// The live entry of each key, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<&'a Entry>> {
-        self.keys.iter().map(|&key| lookup(table_of(self.tables, key, self.call), key, self.call, self.tally))
+        self.keys.iter().map(|&key| {
+            let entry = lookup(table_of(self.tables, key, self.call), key, self.call, self.tally);
+            if entry.is_some_and(|entry| entry.must_be_pruned(self.call.now)) {
+                self.is_stale.set(true);
+            }
+            entry
+        })
+    }
+
+    /// Whether something was given out in which members are due: what was made of it is void.
+    pub fn is_stale(&self) -> bool {
+        self.is_stale.get()
     }
 }
 
@@ -342,6 +365,15 @@ pub fn slot<'a>(part: &'a mut Part<'_>, key: Key, call: &Call<'a>) -> Slot<'a> {
         touch(entry, call);
     }
     slot
+}
+
+/// Removes what is due within the value of a key.
+#[inline]
+pub fn prune(part: &mut Part<'_>, key: Key, call: &Call<'_>) {
+    if part.side.timed > 0 {
+        // Looking it up does so.
+        part.slot(call.arg(key.arg as usize), key.hash, call.now);
+    }
 }
 
 /// The live entry of a key in the table where it belongs; counted as a hit or a miss.
@@ -363,7 +395,7 @@ pub fn count(is_hit: bool, call: &Call<'_>, tally: &Tally) {
 
 /// The live entry of a key in the table where it belongs.
 #[inline]
-fn live<'a>(table: &'a Raw, key: Key, call: &Call<'_>) -> Option<&'a Entry> {
+pub fn live<'a>(table: &'a Raw, key: Key, call: &Call<'_>) -> Option<&'a Entry> {
     let found = table.find_key(key.hash, call.arg(key.arg as usize)).map(|at| table.entry(at));
     let entry = found.filter(|entry| !entry.is_expired(call.now))?;
     touch(entry, call);
@@ -450,6 +482,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("set", set::SPECS),
     ("set", set::ALGEBRA_SPECS),
     ("set", set::RANDOM_SPECS),
+    ("set", member_expiry::SET_SPECS),
     ("hash", hash::SPECS),
     ("hash", hash_expiry::SPECS),
     ("sorted-set", zset::SPECS),
@@ -460,6 +493,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("geo", geo::search::SPECS),
     ("generic", key::SPECS),
     ("generic", ttl::SPECS),
+    ("generic", member_expiry::SPECS),
     ("generic", keyspace::SPECS),
     ("generic", object::SPECS),
     ("generic", dump::SPECS),

@@ -225,6 +225,16 @@ mod tests {
         // Both may wait for the disk, and a transaction holds keys.
         ("config|rewrite", "flags", "+no_multi"),
         ("config|set", "flags", "+no_multi"),
+        // Deadlines of members are not Redis'; a member may follow the key.
+        ("expiremember", "missing", ""),
+        ("expirememberat", "missing", ""),
+        ("fieldexpire", "missing", ""),
+        ("fieldttl", "missing", ""),
+        ("persist", "arity", "-2"),
+        ("pexpirememberat", "missing", ""),
+        ("pttl", "arity", "-2"),
+        ("saddex", "missing", ""),
+        ("ttl", "arity", "-2"),
         // The list has none.
         ("delifeq", "since", "9.0.0"),
     ];

@@ -14,7 +14,7 @@ use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Run, Slots, Spec, 
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::store::set::{self, Edit, View};
-use crate::store::{Entry, Slot};
+use crate::store::{Entry, Limits, Slot};
 
 pub(super) const SPECS: &[Spec] = &[
     Spec {
@@ -102,14 +102,26 @@ pub(super) const SPECS: &[Spec] = &[
 /// SADD key member ... -> how many were added; in the original dialect the set's new size.
 fn sadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
     let limits = call.limits();
-    if !slot.exists() {
-        slot.insert(set::create_for(slot.key(), call.clock(), call.arg(2), call.len() - 2, &limits));
-    }
-    let mut set = edit(slot, &limits, Edit::of)?.expect("just made");
-    set.expect(call.len() - 2);
+    let mut set = edit_or_make(slot, call, 2, &limits)?;
     let added = call.args(2).filter(|member| set.add(member)).count();
     reply.count(if call.is_original() { set.len() } else { added });
     Ok(if added > 0 { Effect::Changed(Event("sadd")) } else { Effect::None })
+}
+
+/// The set in a slot, made where there is none, to which the arguments from `first` on are about to be added.
+pub(super) fn edit_or_make<'a>(
+    slot: &'a mut Slot<'_>,
+    call: &Call<'_>,
+    first: usize,
+    limits: &'a Limits,
+) -> Result<Edit<'a>, Error> {
+    let count = call.len() - first;
+    if !slot.exists() {
+        slot.insert(set::create_for(slot.key(), call.clock(), call.arg(first), count, limits));
+    }
+    let mut set = edit(slot, limits, Edit::of)?.expect("just made");
+    set.expect(count);
+    Ok(set)
 }
 
 /// SREM key member ... -> how many were removed.

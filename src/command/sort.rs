@@ -96,6 +96,7 @@ fn whole(
     reply: &mut Reply,
 ) -> Result<Effects, Error> {
     let options = Options::parse(call.arguments(), access)?;
+    Slots::new(held, keys, call).prune();
     let tables: &dyn Tables = held;
     let source = live(tables.table(call.db, keys[0].hash), keys[0], call);
     let stored = sort(source, &Space { tables: Some(tables), call }, &options, reply)?;
@@ -442,6 +443,8 @@ struct Options<'a> {
     /// How many to leave out, and how many to take; negative for all.
     limit: (i64, i64),
     by: Option<Pattern<'a>>,
+    /// A BY without a key was given: the order of the source stays.
+    keeps_order: bool,
     gets: SmallVec<[Pattern<'a>; 2]>,
     /// The argument that names the destination.
     target: Option<usize>,
@@ -454,6 +457,7 @@ impl<'a> Options<'a> {
             is_alpha: false,
             limit: (0, -1),
             by: None,
+            keeps_order: false,
             gets: SmallVec::new(),
             target: None,
         };
@@ -475,7 +479,10 @@ impl<'a> Options<'a> {
                 }
                 (Some(pattern), _) if arguments.is(i, "by") => {
                     // The element itself is no key, so it is the same as no place for it: nothing is sorted.
-                    options.by = Some(Pattern::parse(pattern));
+                    // Once said, a later BY does not take it back.
+                    let pattern = Pattern::parse(pattern);
+                    options.keeps_order |= !pattern.is_key();
+                    options.by = Some(pattern);
                     i += 1;
                 }
                 (Some(pattern), _) if arguments.is(i, "get") => {
@@ -493,16 +500,14 @@ impl<'a> Options<'a> {
         self.by.iter().chain(&self.gets).any(Pattern::is_key)
     }
 
-    /// BY without a key means that the order of the source stays.
     fn sorts(&self, source: Source<'_>) -> bool {
-        self.by.as_ref().is_none_or(Pattern::is_key) || self.forces_order(source)
+        !self.keeps_order || self.forces_order(source)
     }
 
     /// Whether the elements are sorted as texts although BY says not to: a set has no order, and what is stored has to
     /// come out the same each time.
     fn forces_order(&self, source: Source<'_>) -> bool {
-        let keeps_order = self.by.as_ref().is_some_and(|by| !by.is_key());
-        keeps_order && self.target.is_some() && matches!(source, Source::Set(_))
+        self.keeps_order && self.target.is_some() && matches!(source, Source::Set(_))
     }
 
     /// The part of `len` elements that LIMIT asks for.
@@ -567,6 +572,7 @@ mod tests {
                 is_alpha: false,
                 limit: (start, count),
                 by: None,
+                keeps_order: false,
                 gets: SmallVec::new(),
                 target: None,
             };

@@ -1,6 +1,7 @@
 //! Times to live: EXPIRE TTL EXPIRETIME PERSIST ...
 
 use super::expiry::Unit;
+use super::member_expiry::{deadline_of_member, persist_member};
 use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec};
 use crate::error::Error;
 use crate::reply::Reply;
@@ -49,23 +50,23 @@ pub(super) const SPECS: &[Spec] = &[
     },
     Spec {
         name: "ttl",
-        arity: Arity::exactly(2),
+        arity: Arity::at_least(2),
         keys: Keys::ONE,
         run: Run::Read(ttl),
         flags: Flags::FAST.and(Flags::NO_TOUCH),
         since: "1.0.0",
         complexity: "O(1)",
-        summary: "Returns the expiration time in seconds of a key.",
+        summary: "Returns the expiration time in seconds of a key or of a member.",
     },
     Spec {
         name: "pttl",
-        arity: Arity::exactly(2),
+        arity: Arity::at_least(2),
         keys: Keys::ONE,
         run: Run::Read(pttl),
         flags: Flags::FAST.and(Flags::NO_TOUCH),
         since: "2.6.0",
         complexity: "O(1)",
-        summary: "Returns the expiration time in milliseconds of a key.",
+        summary: "Returns the expiration time in milliseconds of a key or of a member.",
     },
     Spec {
         name: "expiretime",
@@ -89,13 +90,13 @@ pub(super) const SPECS: &[Spec] = &[
     },
     Spec {
         name: "persist",
-        arity: Arity::exactly(2),
+        arity: Arity::at_least(2),
         keys: Keys::ONE,
         run: Run::Write(persist),
         flags: Flags::FAST,
         since: "2.2.0",
         complexity: "O(1)",
-        summary: "Removes the expiration time of a key.",
+        summary: "Removes the expiration time of a key or of a member.",
     },
 ];
 
@@ -115,18 +116,18 @@ fn pexpireat(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<
     set_expiry(slot, Unit::AtMillis, call, reply)
 }
 
-/// TTL key -> seconds to live, rounded; -1 without a deadline, -2 when the key is missing.
+/// `TTL key [member]` -> seconds to live, rounded; -1 without a deadline, -2 when the key or the member is missing.
 fn ttl(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    reply.integer(match millis_left(entry, call) {
+    reply.integer(match millis_left(entry, call)? {
         millis @ 0.. => (millis + 500) / 1000,
         code => code,
     });
     Ok(())
 }
 
-/// PTTL key -> milliseconds to live; -1 and -2 as for TTL.
+/// `PTTL key [member]` -> milliseconds to live; -1 and -2 as for TTL.
 fn pttl(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    reply.integer(millis_left(entry, call));
+    reply.integer(millis_left(entry, call)?);
     Ok(())
 }
 
@@ -143,16 +144,31 @@ fn pexpiretime(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result
     Ok(())
 }
 
-/// PERSIST key -> 1, or 0 when the key is missing or has no deadline.
-fn persist(slot: &mut Slot<'_>, _: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
-    let had = slot.deadline().is_some();
-    slot.set_deadline(None);
+/// `PERSIST key [member]` -> 1, or 0 when the key or the member is missing or has no deadline.
+fn persist(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
+    let had = deadline_asked_for(slot.entry(), call)?.is_ok();
+    if had && call.len() == 3 {
+        persist_member(slot, call.arg(2), call);
+    } else if had {
+        slot.set_deadline(None);
+    }
     reply.integer(i64::from(had));
     Ok(if had { Effect::Changed(Event("persist")) } else { Effect::None })
 }
 
-fn millis_left(entry: Option<&Entry>, call: &Call<'_>) -> i64 {
-    deadline(entry).map_or_else(|code| code, |millis| millis.saturating_sub(call.now) as i64)
+fn millis_left(entry: Option<&Entry>, call: &Call<'_>) -> Result<i64, Error> {
+    let deadline = deadline_asked_for(entry, call)?;
+    Ok(deadline.map_or_else(|code| code, |millis| millis.saturating_sub(call.now) as i64))
+}
+
+/// The deadline of the key, or of the member that is named behind it.
+fn deadline_asked_for(entry: Option<&Entry>, call: &Call<'_>) -> Result<Result<u64, i64>, Error> {
+    match (call.len(), entry) {
+        (2, entry) => Ok(deadline(entry)),
+        (3, Some(entry)) => deadline_of_member(entry, call.arg(2), call.now),
+        (3, None) => Ok(Err(-2)),
+        _ => Err(call.arity_error()),
+    }
 }
 
 /// The deadline, or what is answered instead: -2 when the key is missing, -1 when it lives for ever.

@@ -2,7 +2,8 @@
 
 use super::apply::apply;
 use crate::command::{
-    Call, Command, Effect, Effects, Entries, Held, Key, Parts, Progress, Run, Slots, Step, WholeRun, lookup,
+    Call, Command, Effect, Effects, Entries, Held, Key, Parts, Progress, Run, Slots, Step, WholeRun, live, lookup,
+    prune,
 };
 use crate::error::Error;
 use crate::reply::{Mark, Reply};
@@ -92,11 +93,18 @@ pub fn run(
     match command.spec.run {
         Run::Read(run) => {
             let key = keys[0];
-            let entry = lookup(held.table(call.db, key.hash), key, call, tally);
+            let mut entry = lookup(held.table(call.db, key.hash), key, call, tally);
+            if entry.is_some_and(|entry| entry.must_be_pruned(call.now)) {
+                prune(&mut held.part(call.db, key.hash), key, call);
+                entry = live(held.table(call.db, key.hash), key, call);
+            }
             settle(run(entry, call, reply), mark, reply);
         }
         Run::Write(run) => write(run, &mut held.part(call.db, keys[0].hash), keys[0], call, reply),
-        Run::ReadMany(run) => settle(run(&Entries::new(held, keys, call, tally), call, reply), mark, reply),
+        Run::ReadMany(run) => {
+            Slots::new(held, keys, call).prune();
+            settle(run(&Entries::new(held, keys, call, tally), call, reply), mark, reply);
+        }
         Run::WriteMany(run) => write_many(run, held, keys, call, reply),
         Run::Walk(run) => {
             let mut progress = Progress::start(reply.resp());

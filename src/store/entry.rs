@@ -516,6 +516,12 @@ impl Entry {
         self.header().meta.load(Relaxed) & TIMED != 0
     }
 
+    /// Whether members are due that have to go before the value is read; see [`timed::must_be_pruned`].
+    #[inline]
+    pub fn must_be_pruned(&self, now: u64) -> bool {
+        self.is_timed() && timed::must_be_pruned(self.raw(), now)
+    }
+
     /// The first deadline of the key or of a part of its value.
     pub fn due(&self) -> Option<u64> {
         let part = if self.is_timed() { timed::first_deadline(self.raw()) } else { None };

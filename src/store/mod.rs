@@ -18,7 +18,7 @@ pub mod set;
 mod slot;
 pub mod string;
 pub mod table;
-mod timed;
+pub mod timed;
 mod timed_pack;
 pub mod watch;
 pub mod wheel;
@@ -46,6 +46,10 @@ pub enum Object {
     /// The same, where fields may have deadlines.
     TimedHash(Box<timed::Timed>),
     ZSet(zset::Sorted),
+    /// As `Set`, where members may have deadlines.
+    TimedSet(Box<timed::Timed>),
+    /// As `ZSet`, where members may have deadlines.
+    TimedZSet(Box<zset::TimedSorted>),
 }
 
 impl Object {
@@ -55,8 +59,9 @@ impl Object {
             + match self {
                 Self::List(deque) => deque.heap_bytes(),
                 Self::Set(members) | Self::Hash(members) => members.heap_bytes(),
-                Self::TimedHash(timed) => timed.heap_bytes(),
+                Self::TimedHash(timed) | Self::TimedSet(timed) => timed.heap_bytes(),
                 Self::ZSet(sorted) => sorted.heap_bytes(),
+                Self::TimedZSet(timed) => timed.heap_bytes(),
             }
     }
 
@@ -65,8 +70,9 @@ impl Object {
         1 + match self {
             Self::List(deque) => deque.weight(),
             Self::Set(members) | Self::Hash(members) => members.weight(),
-            Self::TimedHash(timed) => timed.weight(),
+            Self::TimedHash(timed) | Self::TimedSet(timed) => timed.weight(),
             Self::ZSet(sorted) => sorted.weight(),
+            Self::TimedZSet(timed) => timed.weight(),
         }
     }
 
@@ -77,15 +83,15 @@ impl Object {
 
     /// Whether parts of it may have deadlines of their own.
     pub fn is_timed(&self) -> bool {
-        matches!(self, Self::TimedHash(_))
+        matches!(self, Self::TimedHash(_) | Self::TimedSet(_) | Self::TimedZSet(_))
     }
 
     pub fn value_type(&self) -> Type {
         match self {
             Self::List(_) => Type::List,
-            Self::Set(_) => Type::Set,
+            Self::Set(_) | Self::TimedSet(_) => Type::Set,
             Self::Hash(_) | Self::TimedHash(_) => Type::Hash,
-            Self::ZSet(_) => Type::ZSet,
+            Self::ZSet(_) | Self::TimedZSet(_) => Type::ZSet,
         }
     }
 }

@@ -410,7 +410,7 @@ pub(super) mod tests {
             Self { table: Raw::new(), side: Side::default(), env: Env::new(KeyHasher::seeded()) }
         }
 
-        fn part(&mut self) -> Part<'_> {
+        pub fn part(&mut self) -> Part<'_> {
             let id = PartId { db: 0, index: 0 };
             Part { table: &mut self.table, side: &mut self.side, env: &self.env, id }
         }

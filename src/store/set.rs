@@ -2,7 +2,8 @@
 //!
 //! Encodings and borders are Redis 7.4's: integers stay an `intset` up to `set-max-intset-entries`, and become
 //! a `hashtable` above; a first member that is no integer makes a `listpack` of it while it fits into
-//! `set-max-listpack-entries` and `-value`. A set never goes back to a smaller form.
+//! `set-max-listpack-entries` and `-value`. A set never goes back to a smaller form. A member with a deadline makes it
+//! a table with an index of deadlines; the slot has removed what is due before anything here is asked.
 
 pub mod algebra;
 mod form;
@@ -13,6 +14,7 @@ use super::intset::{self, Ints, canonical};
 use super::limits::{INLINE_BYTES_MAX, Limits};
 use super::members::{self, Members};
 use super::pack::{self, Pack, framed};
+use super::timed::Timed;
 use super::{Content, Entry, Kind, Object, Raw};
 
 pub use form::Form;
@@ -56,6 +58,7 @@ impl<'a> View<'a> {
             Raw::Inline(Kind::IntSet, bytes) => Some(Self::Ints(Ints::new(bytes))),
             Raw::Inline(Kind::SetPack, bytes) => Some(Self::Packed(Pack::new(bytes))),
             Raw::Boxed(Object::Set(table)) => Some(Self::Table(table)),
+            Raw::Boxed(Object::TimedSet(table)) => Some(Self::Table(table.members())),
             _ => None,
         }
     }
@@ -77,6 +80,14 @@ impl<'a> View<'a> {
             Self::Ints(ints) => canonical(member).is_some_and(|int| ints.contains(int)),
             Self::Packed(pack) => pack.find(member, 1).is_some(),
             Self::Table(table) => table.find(member).is_some(),
+        }
+    }
+
+    /// When `member` expires: `None` when there is no such member, `Some(None)` when it has no deadline.
+    pub fn deadline(self, member: &[u8]) -> Option<Option<u64>> {
+        match self {
+            Self::Ints(_) | Self::Packed(_) => self.contains(member).then_some(None),
+            Self::Table(table) => table.find(member).map(Entry::deadline),
         }
     }
 
@@ -257,7 +268,32 @@ impl<'a> Edit<'a> {
                 pack::remove(self.entry, at, size, 1);
                 true
             }
-            View::Table(_) => self.table().is_some_and(|table| table.remove(member).is_some()),
+            View::Table(_) => match self.entry.object_mut() {
+                Some(Object::TimedSet(table)) => table.remove(member, 0),
+                _ => self.table().is_some_and(|table| table.remove(member).is_some()),
+            },
+        }
+    }
+
+    /// Sets or clears the deadline of `member`; false when it is not there. Called within [`super::Slot::retime`].
+    pub fn set_deadline(&mut self, member: &[u8], deadline: Option<u64>) -> bool {
+        if !self.view().contains(member) {
+            return false;
+        }
+        if !self.entry.is_timed() {
+            if deadline.is_none() {
+                return true;
+            }
+            if self.table().is_none() {
+                self.grow();
+            }
+            let table = Timed::new(std::mem::take(self.table().expect("a large set")));
+            let deadline = self.entry.deadline();
+            self.entry.replace(Content::Boxed(Box::new(Object::TimedSet(Box::new(table)))), deadline);
+        }
+        match self.entry.object_mut() {
+            Some(Object::TimedSet(table)) => table.set_deadline(member, deadline),
+            _ => unreachable!("made a table with deadlines"),
         }
     }
 
@@ -277,7 +313,7 @@ impl<'a> Edit<'a> {
                 pack::remove(self.entry, at, size, 1);
                 Some(taken)
             }
-            View::Table(_) => self.table()?.remove_random(below).map(|entry| take(entry.key())),
+            View::Table(_) => self.take_random(below).map(|entry| take(entry.key())),
         }
     }
 
@@ -287,9 +323,9 @@ impl<'a> Edit<'a> {
     /// Cost: O(`count`) for a large set, O(length) for a small one. Should be left to [`Edit::split_off`] when nearly
     /// all members go.
     pub fn pop_sample(&mut self, count: usize, mut below: impl FnMut(usize) -> usize, mut take: impl FnMut(&[u8])) {
-        if let Some(table) = self.table() {
+        if self.table().is_some() {
             for _ in 0..count {
-                let Some(entry) = table.remove_random(&mut below) else { return };
+                let Some(entry) = self.take_random(&mut below) else { return };
                 take(entry.key());
             }
             return;
@@ -310,10 +346,11 @@ impl<'a> Edit<'a> {
         pack::Buffer::splice(self.entry, 0, old_len, &[&kept]);
     }
 
-    /// Whether removing `count` random members is better done by moving the others to a new set.
+    /// Whether removing `count` random members is better done by moving the others to a new set. Not where these may have
+    /// deadlines, which would stay behind.
     pub fn is_mostly(&self, count: usize) -> bool {
         let left = self.len().saturating_sub(count);
-        matches!(self.view(), View::Table(_)) && left.saturating_mul(REBUILD) <= count
+        matches!(self.view(), View::Table(_)) && !self.entry.is_timed() && left.saturating_mul(REBUILD) <= count
     }
 
     /// Moves `count` random members to a new set of the name `key`, in the form that it would come to if they were
@@ -339,9 +376,20 @@ impl<'a> Edit<'a> {
         View::of(self.entry).expect("a set")
     }
 
+    /// The table of a large set, to be added to.
     fn table(&mut self) -> Option<&mut Members> {
         match self.entry.object_mut() {
             Some(Object::Set(table)) => Some(table),
+            Some(Object::TimedSet(table)) => Some(table.members_mut()),
+            _ => None,
+        }
+    }
+
+    /// Takes a random member out of a large set.
+    fn take_random(&mut self, below: impl FnMut(usize) -> usize) -> Option<Entry> {
+        match self.entry.object_mut() {
+            Some(Object::Set(table)) => table.remove_random(below),
+            Some(Object::TimedSet(table)) => table.remove_random(below),
             _ => None,
         }
     }

@@ -167,7 +167,8 @@ impl<'a> Slot<'a> {
             self.remove();
             return self.touch();
         }
-        let parts = self.entry_mut().map_or(0, |entry| timed::expire(entry, now, PARTS_MAX));
+        let limit = if entry.must_be_pruned(now) { usize::MAX } else { PARTS_MAX };
+        let parts = self.entry_mut().map_or(0, |entry| timed::expire(entry, now, limit));
         if parts > 0 {
             self.part.env.expired_parts.fetch_add(parts as u64, Ordering::Relaxed);
             self.touch();
@@ -175,7 +176,7 @@ impl<'a> Slot<'a> {
     }
 }
 
-/// Parts of a large value that an access removes because their time has come: some microseconds. All reads and
+/// Fields of a large hash that an access removes because their time has come: some microseconds. All reads and
 /// changes pass over what is left.
 const PARTS_MAX: usize = 64;
 

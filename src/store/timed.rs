@@ -1,17 +1,21 @@
-//! Parts of a value with deadlines of their own: the fields of a hash.
+//! Parts of a value with deadlines of their own: the fields of a hash, the members of a set or a sorted set.
 //!
 //! A large hash of which a field has a deadline is a [`Timed`] table. The exact deadline is in the field's thin entry,
 //! so that every look-up sees it; beside the table is an index of the deadlines in their order. From it follow when the
 //! sweeper must look at the key, which fields go then, and how many are due but still there, all without a walk over
 //! the others. A deadline costs 8 bytes in the entry and about 24 in the index.
 //!
-//! What is due is removed by [`expire`] in slices. Until then every read and change passes over it.
+//! What is due is removed by [`expire`] in slices. Until then every read and change of a hash passes over it.
+//!
+//! A set of which a member has a deadline is such a table too, and a sorted set has one beside its tree, of the members
+//! with deadlines alone. Neither is passed over piece by piece, since ranks and counts would no longer be at hand:
+//! what is due goes before anything is read ([`must_be_pruned`]).
 
 use std::collections::BTreeSet;
 
 use super::members::{Members, hash_member};
 use super::timed_pack::{self, TimedPack};
-use super::{Entry, Kind, Object, Raw};
+use super::{Entry, Kind, Limits, Object, Raw, Type, hash, set, zset};
 
 /// The latest deadline that a part may have: 48 bits of ms, 8,900 years.
 pub const DEADLINE_MAX: u64 = (1 << 48) - 1;
@@ -20,7 +24,8 @@ pub const DEADLINE_MAX: u64 = (1 << 48) - 1;
 pub fn first_deadline(value: Raw<'_>) -> Option<u64> {
     match value {
         Raw::Inline(Kind::HashTimed, bytes) => timed_pack::first_deadline(bytes),
-        Raw::Boxed(Object::TimedHash(table)) => table.first_deadline(),
+        Raw::Boxed(Object::TimedHash(table) | Object::TimedSet(table)) => table.first_deadline(),
+        Raw::Boxed(Object::TimedZSet(zset)) => zset.first_deadline(),
         _ => None,
     }
 }
@@ -29,7 +34,8 @@ pub fn first_deadline(value: Raw<'_>) -> Option<u64> {
 pub fn is_spent(value: Raw<'_>, now: u64) -> bool {
     match value {
         Raw::Inline(Kind::HashTimed, bytes) => timed_pack::is_spent(bytes, now),
-        Raw::Boxed(Object::TimedHash(table)) => table.is_spent(now),
+        Raw::Boxed(Object::TimedHash(table) | Object::TimedSet(table)) => table.is_spent(now),
+        Raw::Boxed(Object::TimedZSet(zset)) => zset.is_spent(now),
         _ => false,
     }
 }
@@ -38,7 +44,8 @@ pub fn is_spent(value: Raw<'_>, now: u64) -> bool {
 pub fn len(value: Raw<'_>) -> usize {
     match value {
         Raw::Inline(Kind::HashTimed, bytes) => TimedPack::new(bytes, 0).len(),
-        Raw::Boxed(Object::TimedHash(table)) => table.members().len(),
+        Raw::Boxed(Object::TimedHash(table) | Object::TimedSet(table)) => table.members().len(),
+        Raw::Boxed(Object::TimedZSet(zset)) => zset.sorted().len(),
         _ => 0,
     }
 }
@@ -49,8 +56,63 @@ pub fn expire(entry: &mut Entry, now: u64, limit: usize) -> usize {
         return timed_pack::expire(entry, now);
     }
     match entry.object_mut() {
-        Some(Object::TimedHash(table)) => table.expire(now, limit),
+        Some(Object::TimedHash(table) | Object::TimedSet(table)) => table.expire(now, limit, |_| {}),
+        Some(Object::TimedZSet(zset)) => zset.expire(now, limit),
         _ => 0,
+    }
+}
+
+/// Whether members are due that have to go before the value is read.
+pub fn must_be_pruned(value: Raw<'_>, now: u64) -> bool {
+    match value {
+        Raw::Boxed(Object::TimedSet(_) | Object::TimedZSet(_)) => first_deadline(value).is_some_and(|at| at <= now),
+        _ => false,
+    }
+}
+
+/// The value has no parts that could have deadlines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partless;
+
+/// When a part expires: `None` when there is no such part, `Some(None)` when it has no deadline.
+///
+/// # Errors
+/// [`Partless`] for lists and strings.
+pub fn deadline(entry: &Entry, part: &[u8], now: u64) -> Result<Option<Option<u64>>, Partless> {
+    match Type::of(entry) {
+        Type::Hash => Ok(hash::View::of(entry, now).and_then(|hash| hash.deadline(part))),
+        Type::Set => Ok(set::View::of(entry).and_then(|set| set.deadline(part))),
+        Type::ZSet => Ok(zset::deadline(entry, part)),
+        Type::String | Type::List => Err(Partless),
+    }
+}
+
+/// Sets or clears the deadline of a part; false when there is no such part. Called within [`super::Slot::retime`].
+pub fn set_deadline(entry: &mut Entry, limits: &Limits, part: &[u8], deadline: Option<u64>, now: u64) -> bool {
+    match Type::of(entry) {
+        Type::Hash => hash::Edit::of(entry, limits, now).is_some_and(|mut hash| hash.set_deadline(part, deadline)),
+        Type::Set => set::Edit::of(entry, limits).is_some_and(|mut set| set.set_deadline(part, deadline)),
+        Type::ZSet => zset::Edit::of(entry, limits).is_some_and(|mut zset| zset.set_deadline(part, deadline)),
+        Type::String | Type::List => false,
+    }
+}
+
+/// Removes a part; whether nothing is left.
+pub fn remove(entry: &mut Entry, limits: &Limits, part: &[u8], now: u64) -> bool {
+    match Type::of(entry) {
+        Type::Hash => hash::Edit::of(entry, limits, now).is_some_and(|mut hash| {
+            hash.remove(part);
+            hash.is_empty()
+        }),
+        Type::Set => set::Edit::of(entry, limits).is_some_and(|mut set| {
+            set.remove(part);
+            set.is_empty()
+        }),
+        Type::ZSet => zset::Edit::of(entry, limits).is_some_and(|mut zset| {
+            zset.remove(part);
+            zset.is_empty()
+        }),
+        Type::String | Type::List => false,
     }
 }
 
@@ -113,14 +175,22 @@ impl Timed {
         !entry.is_expired(now)
     }
 
-    /// Removes up to `limit` members that are due; how many.
-    pub fn expire(&mut self, now: u64, limit: usize) -> usize {
+    /// Takes a random member out; see [`Members::random`].
+    pub fn remove_random(&mut self, below: impl FnMut(usize) -> usize) -> Option<Entry> {
+        let entry = self.members.remove_random(below)?;
+        self.reindex(entry.key(), entry.deadline(), None);
+        Some(entry)
+    }
+
+    /// Removes up to `limit` members that are due, and hands them to `gone`; how many.
+    pub fn expire(&mut self, now: u64, limit: usize, mut gone: impl FnMut(&[u8])) -> usize {
         let mut count = 0;
         while count < limit
             && let Some(&(deadline, hash)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now)
         {
             self.deadlines.pop_first();
-            while self.members.remove_hash(hash, |entry| entry.deadline() == Some(deadline)).is_some() {
+            while let Some(entry) = self.members.remove_hash(hash, |entry| entry.deadline() == Some(deadline)) {
+                gone(entry.key());
                 count += 1;
             }
         }
@@ -134,6 +204,11 @@ impl Timed {
     /// The members, those that are due among them.
     pub fn members(&self) -> &Members {
         &self.members
+    }
+
+    /// The same, to add members without deadlines.
+    pub fn members_mut(&mut self) -> &mut Members {
+        &mut self.members
     }
 
     /// Number of members that are not due. Cost: O(those that are due and still there).
@@ -174,3 +249,6 @@ impl Timed {
         }
     }
 }
+
+#[cfg(all(test, not(kiba_loom)))]
+mod tests;

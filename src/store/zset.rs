@@ -1,18 +1,21 @@
 //! Sorted sets: a pack inside the entry while small, a tree with an index beyond.
 //!
 //! The borders are `zset-max-listpack-entries` and `zset-max-listpack-value`. A set that grew never goes back to the
-//! smaller form. Ranges of scores and of members are turned into ranks first, so that an offset costs nothing.
+//! smaller form. Ranges of scores and of members are turned into ranks first, so that an offset costs nothing. A member
+//! with a deadline makes it large; the slot has removed what is due before anything here is asked.
 
 mod items;
 mod sorted;
 #[cfg(all(test, not(kiba_loom)))]
 mod tests;
+mod timed;
 mod tree;
 
 use std::ops::{Bound, Range};
 
 pub use items::Item;
 pub use sorted::{Change, Sorted};
+pub use timed::TimedSorted;
 
 use super::limits::{INLINE_BYTES_MAX, Limits};
 use super::pack::{self, Buffer};
@@ -100,6 +103,7 @@ impl<'a> View<'a> {
         match entry.raw() {
             Raw::Inline(Kind::ZSetPack, bytes) => Some(Self::Packed(Items::new(bytes))),
             Raw::Boxed(Object::ZSet(sorted)) => Some(Self::Large(sorted)),
+            Raw::Boxed(Object::TimedZSet(timed)) => Some(Self::Large(timed.sorted())),
             _ => None,
         }
     }
@@ -225,6 +229,15 @@ impl<'a> View<'a> {
     }
 }
 
+/// When `member` expires: `None` when there is no such member, `Some(None)` when it has no deadline.
+pub fn deadline(entry: &Entry, member: &[u8]) -> Option<Option<u64>> {
+    View::of(entry)?.score(member)?;
+    match entry.raw() {
+        Raw::Boxed(Object::TimedZSet(timed)) => Some(timed.deadline(member)),
+        _ => Some(None),
+    }
+}
+
 /// A sorted set that is being changed. An emptied one stays: the caller looks at [`Edit::len`] and removes the key.
 pub struct Edit<'a> {
     entry: &'a mut Entry,
@@ -279,17 +292,46 @@ impl<'a> Edit<'a> {
     /// Removes `member`; false when it was not there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
         let Some(items) = self.packed() else {
-            return self.large().is_some_and(|sorted| sorted.remove(member).is_some());
+            return match self.entry.object_mut() {
+                Some(Object::TimedZSet(timed)) => timed.remove(member),
+                _ => self.large().is_some_and(|sorted| sorted.remove(member).is_some()),
+            };
         };
         let Some((at, end)) = items.find(member).map(|place| (place.at, place.end)) else { return false };
         items::remove(self.entry, at, end, 1);
         true
     }
 
+    /// Sets or clears the deadline of `member`; false when it is not there. Called within [`super::Slot::retime`].
+    pub fn set_deadline(&mut self, member: &[u8], deadline: Option<u64>) -> bool {
+        if self.view().score(member).is_none() {
+            return false;
+        }
+        if !self.entry.is_timed() {
+            if deadline.is_none() {
+                return true;
+            }
+            if self.packed().is_some() {
+                self.grow();
+            }
+            let sorted = std::mem::take(self.large().expect("a large set"));
+            let deadline = self.entry.deadline();
+            let timed = Object::TimedZSet(Box::new(TimedSorted::new(sorted)));
+            self.entry.replace(Content::Boxed(Box::new(timed)), deadline);
+        }
+        match self.entry.object_mut() {
+            Some(Object::TimedZSet(timed)) => timed.set_deadline(member, deadline),
+            _ => unreachable!("made one with deadlines"),
+        }
+        true
+    }
+
     /// Removes the members with these ranks, which are at most the length.
     pub fn remove_range(&mut self, ranks: Range<usize>) {
-        if let Some(sorted) = self.large() {
-            return sorted.remove_range(ranks.start, ranks.end);
+        match self.entry.object_mut() {
+            Some(Object::ZSet(sorted)) => return sorted.remove_range(ranks.start, ranks.end),
+            Some(Object::TimedZSet(timed)) => return timed.remove_range(ranks),
+            _ => {}
         }
         let items = Items::new(self.entry.bytes());
         let (Border { at: from, .. }, Border { at: to, .. }) = (items.border(ranks.start), items.border(ranks.end));
@@ -316,6 +358,7 @@ impl<'a> Edit<'a> {
     fn large(&mut self) -> Option<&mut Sorted> {
         match self.entry.object_mut() {
             Some(Object::ZSet(sorted)) => Some(sorted),
+            Some(Object::TimedZSet(timed)) => Some(timed.sorted_mut()),
             _ => None,
         }
     }

@@ -81,7 +81,8 @@ fn control_c_leaves_subscriptions_monitor_and_blocked_commands() {
     terminal.send("\x03");
     terminal.expect_last("kiba[2]> ");
     terminal.line("monitor");
-    terminal.expect("OK");
+    // Not the OK of SELECT: what comes before MONITOR has begun is not seen.
+    terminal.wait("OK below", |screen| screen.rsplit("monitor").next().is_some_and(|below| below.contains("OK")));
     server.redis_cli(&[], "set seen-by-monitor 1\n");
     terminal.expect("\"seen-by-monitor\"");
     terminal.send("\x03");

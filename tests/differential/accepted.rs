@@ -27,6 +27,23 @@ const ACCEPTED: &[Accepted] = &[
             is(words, &["bitcount", "bitpos"]) && is_old && found.is_error()
         },
     },
+    Accepted {
+        row: "OBJECT IDLETIME of small integers",
+        // Nothing rests for longer, unless RESTORE says so; then it is much longer.
+        applies: |words, reference, found| {
+            let seconds = |reply: &Reply| std::str::from_utf8(reply.text()).ok()?.parse::<i64>().ok();
+            let is_short = |reply| seconds(reply).is_some_and(|seconds| (0..=3600).contains(&seconds));
+            is(words, &["object"]) && has_second(words, "idletime") && is_short(reference) && is_short(found)
+        },
+    },
+    Accepted {
+        row: "scores, score ranges and what SORT sorts",
+        // A number like 0x10, or with a NUL byte, which a key may hold as any text.
+        applies: |words, reference, found| {
+            let is_refused = found.text() == b"ERR One or more scores can't be converted into double";
+            is(words, &["sort", "sort_ro"]) && !has(words, "store") && is_refused && !reference.is_error()
+        },
+    },
 ];
 
 pub fn is_accepted(words: &Words, reference: &Reply, found: &Reply) -> bool {
@@ -35,6 +52,14 @@ pub fn is_accepted(words: &Words, reference: &Reply, found: &Reply) -> bool {
 
 fn is(words: &Words, names: &[&str]) -> bool {
     names.iter().any(|name| words[0].eq_ignore_ascii_case(name.as_bytes()))
+}
+
+fn has_second(words: &Words, name: &str) -> bool {
+    words.get(1).is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+fn has(words: &Words, option: &str) -> bool {
+    words.iter().skip(2).any(|word| word.eq_ignore_ascii_case(option.as_bytes()))
 }
 
 #[test]

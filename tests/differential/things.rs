@@ -39,7 +39,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("str", &["s1", "s2", "s3", "s4"]),
     ("int", &["n1", "n2"]),
     ("bit", &["b1", "b2"]),
-    ("hll", &["p1", "p2"]),
+    ("hll", &["p1", "p2", "p3", "p4"]),
     ("list", &["l1", "l2", "l3"]),
     ("set", &["t1", "t2", "t3", "t4", "i1"]),
     ("sdest", &["t4", "t4", "t3"]),
@@ -50,20 +50,22 @@ const KEYS: &[(&str, &[&str])] = &[
     ("zsets", &["z1", "z2", "z3", "z4", "t1", "i1", "g1"]),
     ("any", &[]),
     // Keys that no other kind names, so that they stay what they are.
-    ("geo", &["g1", "g1", "g1", "g2", "g2", "g2", "g3", TEXTS[0]]),
+    ("geo", &["g1", "g1", "g1", "g2", "g2", "g2", "g3", TEXTS[2]]),
+    ("places", &["g1", "g2", "g3"]),
     ("lex", &["x1", "x1", "x2", "x2", "x3", TEXTS[0]]),
     ("lexdest", &["x1", "x2", "x3"]),
     ("numbers", &["q1", "q1", "q2", "q2", SORTED, "q0", TEXTS[1]]),
     ("sortlist", &["q1"]),
     ("sortset", &["q2"]),
     ("sortzset", &[SORTED]),
+    ("onlyhll", &["p3", "p4"]),
 ];
 
 /// How many of the kinds, the last ones, have keys of their own.
-const OWN: usize = 7;
+const OWN: usize = 9;
 
 /// Strings that stay so, for those with keys of their own to meet a wrong type.
-pub const TEXTS: [&str; 2] = ["x4", "q4"];
+pub const TEXTS: [&str; 3] = ["x4", "q4", "g4"];
 
 /// A sorted set that nobody asks for its encoding, since SORT changes it.
 pub const SORTED: &str = "q3";

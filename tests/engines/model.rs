@@ -416,8 +416,9 @@ fn change_hash(command: &str, hash: &mut BTreeMap<String, Field>, rest: &[&str])
             (Value::Array(codes.into_iter().map(Value::Int).collect()), is_changed)
         }
         ("HEXPIRE" | "HEXPIREAT", [seconds, condition, ..]) => {
-            // The moments that HEXPIREAT is given have passed.
-            let seconds = if command == "HEXPIREAT" { 0 } else { parse(seconds)? };
+            // The moments that HEXPIREAT is given have passed, or are in the distant future.
+            let seconds = parse(seconds)?;
+            let seconds = if command == "HEXPIREAT" && seconds <= FAR_AWAY { 0 } else { seconds };
             let codes: Vec<i64> = fields.iter().map(|name| expire_field(hash, name, seconds, condition)).collect();
             let is_changed = codes.iter().any(|code| *code > 0);
             (Value::Array(codes.into_iter().map(Value::Int).collect()), is_changed)
@@ -463,6 +464,9 @@ fn change_hash(command: &str, hash: &mut BTreeMap<String, Field>, rest: &[&str])
         other => unreachable!("the model does not know {other:?}"),
     })
 }
+
+/// More seconds than anything lives that is not given a moment in the distant future.
+pub const FAR_AWAY: i64 = 1_000_000_000;
 
 /// Sets the time to live of a field as HEXPIRE does, and gives its code.
 fn expire_field(hash: &mut BTreeMap<String, Field>, name: &str, seconds: i64, condition: &str) -> i64 {

@@ -16,6 +16,10 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     // Since 7.2 a name alone is allowed.
     ("command|getkeys", "arity", "-3"),
     ("command|getkeysandflags", "arity", "-3"),
+    // A member may follow the key.
+    ("persist", "arity", "-2"),
+    ("pttl", "arity", "-2"),
+    ("ttl", "arity", "-2"),
     // Since 7.2 with WITHSCORE.
     ("zrank", "arity", "-3"),
     ("zrevrank", "arity", "-3"),

@@ -19,6 +19,7 @@ mod introspection;
 mod key;
 mod keyspace;
 mod list;
+mod member_expiry;
 mod object;
 mod oracle;
 mod protocol;

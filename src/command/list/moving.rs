@@ -119,7 +119,7 @@ fn move_one(slots: &mut Slots<'_>, from: End, to: End, call: &Call<'_>, reply: &
 ///
 /// # Errors
 /// [`Error::WrongType`], before anything is changed.
-fn can_move(slots: &Slots<'_>, least: usize) -> Result<bool, Error> {
+fn can_move(slots: &mut Slots<'_>, least: usize) -> Result<bool, Error> {
     let mut entries = slots.entries();
     let source = view(entries.next().flatten(), View::of)?;
     if source.is_none_or(|source| source.len() < least) {

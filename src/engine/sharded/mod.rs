@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use self::shards::{Lock, Shards, Unheld};
 use super::{Engine, FLUSH, Gone, Transaction, Watched, Watching, held};
-use crate::command::{Arguments, Call, Entries, Flags, Key, Progress, Run, Step, lookup};
+use crate::command::{Arguments, Call, Entries, Flags, Key, Progress, Run, Slots, Step, live, lookup, prune};
 use crate::parser::{Batch, Request, Verdict};
 use crate::reply::Reply;
 use crate::server::{Server, Tally};
@@ -92,7 +92,12 @@ impl Sharded {
                     return;
                 }
                 let table = lock.shared(&self.shards, id, env);
-                let entry = lookup(table, key, call, tally);
+                let mut entry = lookup(table, key, call, tally);
+                if entry.is_some_and(|entry| entry.must_be_pruned(call.now)) {
+                    // It stays locked exclusively, so nothing comes in between.
+                    prune(&mut lock.exclusive(&self.shards, id, env).part(), key, call);
+                    entry = live(lock.shared(&self.shards, id, env), key, call);
+                }
                 held::settle(run(entry, call, reply), mark, reply);
                 let copy = entry.filter(|_| hot::is_popular(key.hash));
                 if let Some(copy) = copy.and_then(|entry| hot::Copy::of(key.hash, entry)) {
@@ -105,9 +110,19 @@ impl Sharded {
             }
             Run::ReadMany(run) => {
                 *lock = Lock::None;
-                let tables = self.shards.read_all(self.parts_of(call.db, keys), env);
                 let mark = reply.mark();
-                held::settle(run(&Entries::new(&tables, keys, call, tally), call, reply), mark, reply);
+                {
+                    let tables = self.shards.read_all(self.parts_of(call.db, keys), env);
+                    let entries = Entries::new(&tables, keys, call, tally);
+                    held::settle(run(&entries, call, reply), mark, reply);
+                    if !entries.is_stale() {
+                        return;
+                    }
+                }
+                reply.rewind(mark);
+                let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
+                Slots::new(&mut parts, keys, call).prune();
+                held::settle(run(&Entries::new(&parts, keys, call, tally), call, reply), mark, reply);
             }
             Run::WriteMany(run) => {
                 *lock = Lock::None;
