@@ -152,7 +152,9 @@ pub fn block(
         Ok(Attempt::Wait(timeout)) => {
             reply.rewind(mark);
             let waiter = Arc::new(Waiter::new(batch, index, block, timeout, db, Arc::clone(client), server));
-            waiter.register(parts);
+            if !crate::sync::planted("waiter-registered-late") {
+                waiter.register(parts);
+            }
             return Tried::Waits(waiter);
         }
         Ok(Attempt::Done(effects)) => held::conclude(Ok(effects), parts, keys, &call, mark, reply, ready),

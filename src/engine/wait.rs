@@ -79,7 +79,8 @@ impl Cell {
     /// Ends a claim: here is the reply, whatever else was wished for.
     fn deliver(&self, reply: Reply) {
         *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
-        self.word.store(DELIVERED, Ordering::Release);
+        // An exchange, here and below: wishes are exchanges as well, and all of them have one order.
+        self.word.swap(DELIVERED, Ordering::AcqRel);
     }
 
     /// Ends a claim with nothing delivered; whether the wait goes on.
@@ -89,12 +90,15 @@ impl Cell {
             return true;
         }
         let freed = self.word.compare_exchange(CLAIMED, WAITING, Ordering::AcqRel, Ordering::Acquire);
-        freed.map_err(|wish| self.word.store(wish & !STATE | ENDED, Ordering::Release)).is_ok()
+        if let Err(wish) = freed {
+            self.word.swap(wish & !STATE | ENDED, Ordering::AcqRel);
+        }
+        freed.is_ok()
     }
 
     /// Ends a claim because of a panic.
     fn break_off(&self) {
-        self.word.store(with_end(ENDED, End::Broken), Ordering::Release);
+        self.word.swap(with_end(ENDED, End::Broken), Ordering::AcqRel);
     }
 
     /// Ends the wait; as [`Wait::end`].
@@ -235,7 +239,8 @@ impl Waiter {
 
     /// Takes the right to serve it; `None` when the wait is over.
     pub(super) fn claim(&self) -> Option<Claim<'_>> {
-        self.cell.claim().then_some(Claim { waiter: self, is_settled: false })
+        // Not made in vain: dropping it ends the wait.
+        self.cell.claim().then(|| Claim { waiter: self, is_settled: false })
     }
 
     pub(super) fn fresh_reply(&self) -> Reply {

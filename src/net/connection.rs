@@ -294,6 +294,7 @@ impl<E: Engine> Connection<E> {
         let client = Arc::clone(&self.executor.session().client);
         let Some(waiter) = self.executor.waiter().map(Arc::clone) else { return Ok(()) };
         let limit = self.server.config.client_query_buffer_limit().min(INPUT_MAX) as usize;
+        let mut has_hung_up = false;
         // Without a deadline there is no timer.
         let mut timer = waiter.deadline.map(|deadline| Box::pin(tokio::time::sleep_until(next_alarm(deadline))));
         poll_fn(|cx| {
@@ -313,8 +314,11 @@ impl<E: Engine> Connection<E> {
                 waiter.end(End::TimedOut);
                 timer = None;
             }
-            // A wait that somebody has claimed is over in a moment, and then this is woken.
             while !waiter.is_over() {
+                if has_hung_up {
+                    // Somebody has claimed the wait, and wakes this in a moment. Who has only ended his side still reads.
+                    return Poll::Pending;
+                }
                 let mut fresh = pool::take();
                 fresh.input.reserve(READ);
                 let polled = pin!(stream.read_buf(&mut fresh.input)).poll(cx);
@@ -326,7 +330,7 @@ impl<E: Engine> Connection<E> {
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Ready(Ok(0)) => {
                         waiter.end(End::Gone);
-                        return Poll::Ready(Ok(()));
+                        has_hung_up = true;
                     }
                     Poll::Ready(Ok(read)) => {
                         batch.input.extend_from_slice(&fresh.input);

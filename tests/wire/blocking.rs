@@ -1,9 +1,12 @@
 //! Blocking commands.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::server::PATIENCE;
-use crate::support::{Client, Server, same_as_redis};
+use crate::support::{Client, Peer, Server, Value, each_engine, same_as_redis};
 
 const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
 
@@ -426,5 +429,187 @@ same_as_redis! {
         waiter.send("CLIENT REPLY ON\r\n");
         waiter.expect("+OK\r\n");
         client.check("EXISTS l", ":0\r\n");
+    }
+}
+
+each_engine! {
+    fn timeouts_beyond_the_end_of_time_are_refused(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        for timeout in ["inf", "1e16", "9223372036854775807", "1e400"] {
+            client.check(&format!("BLPOP l {timeout}"), "-ERR timeout is out of range\r\n");
+        }
+        client.check("BLPOP l -inf", "-ERR timeout is negative\r\n");
+        // The longest that are taken.
+        let waiter = blocked(&server, "BLPOP l 9220000000000000", 1);
+        drop(waiter);
+        wait_for_blocked(&server, 0);
+    }
+
+    fn a_server_stops_although_clients_wait(peer) {
+        let mut server = peer.start();
+        let mut waiter = blocked(&server, "BLPOP l 0", 1);
+        server.client().send("SHUTDOWN\r\n");
+        assert_eq!(waiter.read_to_end(), b"");
+        assert!(server.wait().success());
+    }
+
+    fn too_much_behind_a_blocked_command_ends_the_connection(peer) {
+        let server = peer.start_with(&["--client-query-buffer-limit", "1mb"]);
+        let mut waiter = blocked(&server, "BLPOP l 0", 1);
+        let _ = waiter.try_send(vec![b'x'; 4 << 20]);
+        wait_for_blocked(&server, 0);
+        server.wait_for_log("client-query-buffer-limit");
+        server.client().check("RPUSH l a", ":1\r\n");
+        server.client().check("LLEN l", ":1\r\n");
+    }
+
+    fn many_time_outs_at_once_leave_nobody_in_line(peer) {
+        const WAITERS: usize = 500;
+        let server = peer.start();
+        let mut waiters: Vec<Client> = (0..WAITERS).map(|_| server.client()).collect();
+        waiters.iter_mut().for_each(|waiter| waiter.send("BLPOP l m 0.3\r\n"));
+        waiters.iter_mut().for_each(|waiter| waiter.expect("*-1\r\n"));
+        wait_for_blocked(&server, 0);
+        let mut client = server.client();
+        client.check("RPUSH l a", ":1\r\n");
+        client.check("LLEN l", ":1\r\n");
+    }
+
+    /// Workers wait on several queues, time out, hang up and are killed; producers push in several ways.
+    fn every_element_arrives_exactly_once(peer) {
+        every_element_once(peer, 0x5EED);
+    }
+}
+
+const QUEUES: usize = 3;
+const PRODUCERS: usize = 3;
+const WORKERS: usize = 12;
+const ELEMENTS: usize = 400;
+
+/// What the threads of the test share.
+struct Shared {
+    server: Server,
+    /// How often each element arrived.
+    arrived: Mutex<BTreeMap<String, usize>>,
+    /// The connection of each worker.
+    ids: Vec<AtomicI64>,
+    pushed: AtomicUsize,
+    started: Instant,
+}
+
+impl Shared {
+    fn is_over(&self) -> bool {
+        let arrived = self.arrived.lock().expect("no thread panics").len();
+        arrived == PRODUCERS * ELEMENTS || self.started.elapsed() > PATIENCE
+    }
+
+    fn note(&self, reply: &Value) {
+        // A move answers with the element alone, and leaves it in the last queue: it has not arrived yet.
+        if let Value::Array(items) = reply
+            && let Some(element) = items.last()
+        {
+            *self.arrived.lock().expect("no thread panics").entry(element.text()).or_default() += 1;
+        }
+    }
+}
+
+fn every_element_once(peer: Peer, seed: u64) {
+    let shared = Shared {
+        server: peer.start(),
+        arrived: Mutex::default(),
+        ids: (0..WORKERS).map(|_| AtomicI64::new(0)).collect(),
+        pushed: AtomicUsize::new(0),
+        started: Instant::now(),
+    };
+    std::thread::scope(|scope| {
+        let shared = &shared;
+        (0..PRODUCERS).for_each(|i| _ = scope.spawn(move || produce(shared, i, seed)));
+        (0..WORKERS).for_each(|i| _ = scope.spawn(move || work(shared, i, seed)));
+        scope.spawn(move || kill(shared, seed));
+    });
+    let arrived = shared.arrived.into_inner().expect("no thread panics");
+    let twice: Vec<_> = arrived.iter().filter(|(_, count)| **count != 1).collect();
+    assert!(twice.is_empty(), "seed {seed:#x}: more than once: {twice:?}");
+    assert_eq!(arrived.len(), PRODUCERS * ELEMENTS, "seed {seed:#x}: lost");
+    wait_for_blocked(&shared.server, 0);
+    shared.server.client().check("EXISTS q0 q1 q2", ":0\r\n");
+}
+
+fn produce(shared: &Shared, number: usize, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed + number as u64);
+    let mut client = shared.server.client();
+    let mut at = 0;
+    while at < ELEMENTS {
+        let count = random.usize(1..=4).min(ELEMENTS - at);
+        let elements: Vec<String> = (at..at + count).map(|i| format!("{number}-{i}")).collect();
+        let push = format!(
+            "{} q{} {}\r\n",
+            random.choice(["RPUSH", "LPUSH"]).expect("two"),
+            random.usize(..QUEUES),
+            elements.join(" ")
+        );
+        if random.bool() {
+            client.send(push);
+            client.read();
+        } else {
+            client.send(format!("MULTI\r\n{push}EXEC\r\n"));
+            (0..3).for_each(|_| _ = client.read());
+        }
+        at += count;
+        shared.pushed.fetch_add(count, Ordering::Relaxed);
+        if random.u8(..8) == 0 {
+            std::thread::sleep(Duration::from_millis(random.u64(..3)));
+        }
+    }
+}
+
+fn work(shared: &Shared, number: usize, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed + 1000 + number as u64);
+    while !shared.is_over() {
+        let mut client = shared.server.client();
+        client.send("CLIENT ID\r\n");
+        let Some(id) = client.try_read() else { continue };
+        shared.ids[number].store(id.int(), Ordering::Relaxed);
+        while !shared.is_over() {
+            let queue = random.usize(..QUEUES);
+            let timeout = random.choice(["0.002", "0.05"]).expect("two");
+            let request = match random.u8(..4) {
+                0 => format!("BLPOP q{queue} {timeout}\r\n"),
+                1 => format!("BRPOP q0 q1 q2 {timeout}\r\n"),
+                2 => format!("BLMPOP {timeout} 2 q{queue} q{} RIGHT\r\n", random.usize(..QUEUES)),
+                _ => format!("BLMOVE q{queue} q{} LEFT RIGHT {timeout}\r\n", random.usize(..QUEUES)),
+            };
+            if client.try_send(request).is_err() {
+                break;
+            }
+            let hangs_up = random.u8(..10) == 0;
+            if hangs_up {
+                // What arrives nevertheless is read; what does not stays.
+                client.finish_sending();
+            }
+            let reply = client.try_read();
+            let Some(reply) = reply else { break };
+            match &reply {
+                Value::Array(items) if items.len() == 2 && matches!(items[1], Value::Array(_)) => {
+                    shared.note(&items[1])
+                }
+                _ => shared.note(&reply),
+            }
+            if hangs_up {
+                break;
+            }
+        }
+    }
+}
+
+fn kill(shared: &Shared, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed + 5000);
+    let mut client = shared.server.client();
+    while !shared.is_over() {
+        let id = shared.ids[random.usize(..WORKERS)].load(Ordering::Relaxed);
+        let how = random.choice(["CLIENT KILL ID {}", "CLIENT UNBLOCK {}", "CLIENT UNBLOCK {} ERROR"]).expect("three");
+        client.call(&how.replace("{}", &id.to_string()));
+        std::thread::sleep(Duration::from_millis(random.u64(..4)));
     }
 }

@@ -285,7 +285,12 @@ impl Engine for Sharded {
             }
             match tried {
                 Tried::Done => return Ok((batch, None)),
-                Tried::Waits(waiter) => return Ok((batch, Some(waiter))),
+                Tried::Waits(waiter) => {
+                    if crate::sync::planted("waiter-registered-late") {
+                        waiter.register(&mut self.shards.write_all(ids, &self.server.env));
+                    }
+                    return Ok((batch, Some(waiter)));
+                }
                 Tried::Behind => {}
             }
         }
