@@ -130,15 +130,21 @@ fn a_wish_for_the_end_comes_true_when_there_was_nothing() {
         // The pusher finds the waiter, and has to let go of its key to hold both; then somebody else takes the element.
         let pusher = run(&model, format!("RPUSH {} x", keys.a));
         let thief = run(&model, format!("LPOP {}", keys.a));
-        assert!(waiter.end(End::Gone) || matches!(waiter.cell.over(), Some(Over::Served(_))));
+        let quitter = {
+            let waiter = Arc::clone(&waiter);
+            thread::spawn(move || waiter.end(End::Gone))
+        };
         pusher.join().expect("joins");
         let stolen = thief.join().expect("joins");
+        let is_ended = quitter.join().expect("joins");
         let left = model.run(&format!("LLEN {}", keys.a));
         match outcome(&waiter) {
             Outcome::Waits => panic!("it waits for ever"),
-            // Looked at above, when it was too late to end it.
             Outcome::Served(_) => assert_eq!((stolen.as_str(), left.as_str()), ("$-1\r\n", ":0\r\n")),
-            Outcome::Ended(_) => {}
+            Outcome::Ended(end) => {
+                assert_eq!((end, is_ended), (End::Gone, true));
+                assert_eq!(stolen == "$-1\r\n", left == ":1\r\n");
+            }
         }
     });
 }
