@@ -14,8 +14,8 @@ use super::{Engine, Gone, Transaction, Watching};
 use crate::engine::wait::Waiter;
 use crate::parser::Batch;
 use crate::server::Server;
-use crate::server::home::Home;
 use crate::server::clients::Client;
+use crate::server::home::Home;
 use crate::sync::Arc;
 
 /// A message to the owner. The owner answers by sending back what it was given.
