@@ -10,9 +10,11 @@ use std::task::{Context, Poll, Waker};
 
 use kiba::config::Config;
 use kiba::engine::sharded::Sharded;
+use kiba::engine::wait::Waiter;
 use kiba::engine::{Engine, Transaction, Watching};
 use kiba::lexer::{Lexer, Limits};
 use kiba::parser::Batch;
+use kiba::reply::Reply;
 use kiba::server::Server;
 use kiba::session::Session;
 use kiba::sync::Arc;
@@ -55,7 +57,19 @@ impl Model {
         let requests = batch.requests.len();
         let (batch, done) = now(self.engine.execute(batch, 0..requests, 0)).expect("the engine answers");
         assert_eq!(done, requests);
-        replies(&batch)
+        written(&batch.reply)
+    }
+
+    /// Runs a blocking command; its reply, or who waits for it.
+    pub fn block(&self, request: &str) -> Result<String, Arc<Waiter>> {
+        let client = self.server.clients.add(String::new(), String::new(), true, 100).expect("there is room");
+        let (batch, waiter) = now(self.engine.block(self.batch(request), 0, 0, client)).expect("the engine answers");
+        waiter.map_or_else(|| Ok(written(&batch.reply)), Err)
+    }
+
+    /// Takes somebody whose wait has ended out of the lines.
+    pub fn forget(&self, waiter: &Arc<Waiter>) {
+        now(self.engine.forget(Arc::clone(waiter)));
     }
 
     /// Begins to watch a key.
@@ -76,7 +90,7 @@ impl Model {
         });
         let done = now(self.engine.transact(transaction)).expect("the engine answers");
         self.server.clients.remove(client.id);
-        (!done.is_aborted).then(|| replies(&done.batch))
+        (!done.is_aborted).then(|| written(&done.batch.reply))
     }
 
     fn batch(&self, text: &str) -> Box<Batch> {
@@ -96,8 +110,9 @@ impl Default for Model {
     }
 }
 
-fn replies(batch: &Batch) -> String {
-    String::from_utf8(batch.reply.parts().collect::<Vec<_>>().concat()).expect("models write text")
+/// The bytes of a reply as text.
+pub fn written(reply: &Reply) -> String {
+    String::from_utf8(reply.parts().collect::<Vec<_>>().concat()).expect("models write text")
 }
 
 /// The result of a future that never waits: the sharded engine waits only in walks.

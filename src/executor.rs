@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use crate::command::{Call, Command, Control, Flags, Next, Run};
 use crate::config::Caller;
+use crate::engine::wait::{Over, Waiter};
 use crate::engine::{Engine, FLUSH, Gone, Transaction, Watching};
 use crate::error::Error;
 use crate::lexer::INPUT_MAX;
 use crate::parser::{Batch, Request, Verdict};
+use crate::server::block::{End, Wait};
+use crate::server::clients::Client;
 use crate::server::{Count, PauseMode, Server, now};
 use crate::session::{Queue, Replies, Session};
 use crate::sync::{Arc, Ordering};
@@ -20,6 +23,32 @@ pub struct Executor<E> {
     engine: Arc<E>,
     /// Absent only while a transaction has it.
     session: Option<Box<Session>>,
+    /// The blocking command that waits, after [`Outcome::Wait`].
+    blocked: Option<Blocked>,
+}
+
+/// A blocking command that waits. However the connection goes on, nobody finds it waiting once this is dropped.
+struct Blocked {
+    waiter: Arc<Waiter>,
+    server: Arc<Server>,
+    client: Arc<Client>,
+    /// What CLIENT REPLY said when it began.
+    replies: Replies,
+}
+
+impl Blocked {
+    fn new(waiter: Arc<Waiter>, server: &Arc<Server>, session: &Session) -> Self {
+        server.clients.blocked.fetch_add(1, Ordering::Relaxed);
+        Self { waiter, server: Arc::clone(server), client: Arc::clone(&session.client), replies: session.replies }
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        self.waiter.end(End::Gone);
+        self.client.blocked.set(None);
+        self.server.clients.blocked.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Why [`Executor::run`] returned.
@@ -29,6 +58,9 @@ pub enum Outcome {
     Done,
     /// The replies are to be sent before the rest runs.
     Flush,
+    /// The replies are to be sent, then the connection waits ([`Executor::waiter`]) and goes on with
+    /// [`Executor::resume`].
+    Wait,
     /// The replies are to be sent, then the connection ends.
     Close,
     /// The connection ends at once.
@@ -57,7 +89,7 @@ enum Admission {
 
 impl<E: Engine> Executor<E> {
     pub fn new(server: Arc<Server>, engine: Arc<E>, session: Session) -> Self {
-        Self { server, engine, session: Some(Box::new(session)) }
+        Self { server, engine, session: Some(Box::new(session)), blocked: None }
     }
 
     pub fn session(&self) -> &Session {
@@ -94,6 +126,14 @@ impl<E: Engine> Executor<E> {
                     let db = self.session().db;
                     batch.no_touch = self.session().client.no_touch();
                     (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
+                    if *at < end && batch.reply.len() < FLUSH {
+                        *at += 1;
+                        let outcome;
+                        (batch, outcome) = self.block(batch, *at - 1).await?;
+                        if outcome == Outcome::Wait {
+                            return Ok((batch, outcome));
+                        }
+                    }
                     Outcome::Done
                 }
                 Admission::Control(control) => {
@@ -149,6 +189,48 @@ impl<E: Engine> Executor<E> {
             }
         }
         Ok((batch, Outcome::Done))
+    }
+
+    /// Runs a blocking command that could not be done at once, or begins to wait.
+    async fn block(&mut self, batch: Box<Batch>, at: usize) -> Result<(Box<Batch>, Outcome), Gone> {
+        let session = self.session();
+        let (db, client) = (session.db, Arc::clone(&session.client));
+        let (batch, waiter) = self.engine.block(batch, at, db, client).await?;
+        self.blocked = waiter.map(|waiter| Blocked::new(waiter, &self.server, self.session()));
+        Ok((batch, if self.blocked.is_some() { Outcome::Wait } else { Outcome::Done }))
+    }
+
+    /// Whom the connection waits for.
+    pub fn waiter(&self) -> Option<&Arc<Waiter>> {
+        self.blocked.as_ref().map(|blocked| &blocked.waiter)
+    }
+
+    /// Writes the reply of the command that has waited. False when the connection is to end.
+    pub async fn resume(&mut self, batch: &mut Batch) -> bool {
+        let Some(blocked) = self.blocked.take() else { return true };
+        // Over for certain, whatever it was that the connection stopped waiting for.
+        blocked.waiter.end(End::Gone);
+        let over = blocked.waiter.cell.over().unwrap_or(Over::Ended(End::Gone));
+        let (waiter, replies) = (Arc::clone(&blocked.waiter), blocked.replies);
+        drop(blocked);
+        batch.now = now();
+        batch.reply.set_resp(self.session().resp);
+        let mark = batch.reply.mark();
+        match over {
+            Over::Served(reply) => batch.reply.append(&reply),
+            Over::Ended(end) => {
+                self.engine.forget(waiter).await;
+                match end {
+                    End::TimedOut => batch.reply.nil_array(),
+                    End::Unblocked => {
+                        batch.reply.fail(Error::Other("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+                    }
+                    End::Gone | End::Broken => return false,
+                }
+            }
+        }
+        self.mute(replies, mark, batch);
+        true
     }
 
     /// How far the data commands that begin at `at` reach: none of them changes what may run.

@@ -199,12 +199,15 @@ impl Reply {
         }
     }
 
-    /// Appends what was written elsewhere, for the same protocol and without shared strings.
+    /// Appends what was written elsewhere, for the same protocol.
     pub fn append(&mut self, other: &Self) {
-        debug_assert!(other.shared.is_empty() && other.resp == self.resp);
-        if other.is_over || self.len() + other.bytes.len() > self.limit {
+        debug_assert!(other.resp == self.resp);
+        if other.is_over || self.len() + other.len() > self.limit {
             return self.give_up();
         }
+        let base = self.bytes.len();
+        self.shared.extend(other.shared.iter().map(|(at, bytes)| (base + at, SharedBytes::clone(bytes))));
+        self.shared_len += other.shared_len;
         self.bytes.extend_from_slice(&other.bytes);
     }
 

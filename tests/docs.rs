@@ -44,7 +44,6 @@ const GROUPS: &[(&str, &str)] = &[
 const NOTES: &[(&str, &str)] = &[
     ("client|kill", "every client is of the type normal and the user default"),
     ("client|list", "every client is of the type normal"),
-    ("client|unblock", "always 0: nothing blocks yet"),
     ("config|set", "`bind` and `port` at start only"),
     ("debug", "JMAP, OBJECT, QUICKLIST-PACKED-THRESHOLD, SET-ACTIVE-EXPIRE, SLEEP, STRINGMATCH-LEN"),
     ("dump", "version 10 of the format"),

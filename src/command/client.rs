@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::number::parse_i64;
 use crate::reply::Reply;
 use crate::server::PauseMode;
+use crate::server::block::End;
 use crate::server::clients::Client;
 use crate::session::{Replies, Session};
 use crate::sync::Ordering::Relaxed;
@@ -311,8 +312,9 @@ fn unblock(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, 
     if call.len() == 4 && !call.is(3, "timeout") && !call.is(3, "error") {
         return Err(Error::Other("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
     }
-    call.integer(2)?;
-    reply.integer(0);
+    let end = if call.len() == 4 && call.is(3, "error") { End::Unblocked } else { End::TimedOut };
+    let client = u64::try_from(call.integer(2)?).ok().and_then(|id| call.server.clients.get(id));
+    reply.integer(client.is_some_and(|client| client.blocked.end(end)).into());
     Ok(Next::Continue)
 }
 
@@ -485,6 +487,7 @@ fn flags(client: &Client) -> String {
     let is_unix = client.addr.ends_with(":0");
     let flags = [
         (client.queued.load(Relaxed) != u32::MAX, 'x'),
+        (client.blocked.is_blocked(), 'b'),
         (client.is_killed(), 'A'),
         (is_unix, 'U'),
         (client.no_evict.load(Relaxed), 'e'),

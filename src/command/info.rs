@@ -99,7 +99,7 @@ fn server(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
 fn clients(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     fields.add("connected_clients", server.clients.len());
     fields.add("maxclients", server.config.maxclients());
-    fields.add("blocked_clients", 0);
+    fields.add("blocked_clients", server.clients.blocked.load(crate::sync::Ordering::Relaxed));
     fields.add("tracking_clients", 0);
     fields.add("pubsub_clients", 0);
 }

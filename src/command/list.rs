@@ -1,8 +1,10 @@
 //! Lists: LPUSH RPUSH LPOP RPOP LMPOP LLEN LRANGE LINDEX LPOS LSET LINSERT LREM LTRIM; in `moving`
-//! what moves elements from one list to another.
+//! what moves elements from one list to another, in `blocking` what waits for them.
 
+mod blocking;
 mod moving;
 
+pub(super) use blocking::SPECS as BLOCKING_SPECS;
 pub(super) use moving::SPECS as MOVING_SPECS;
 
 use smallvec::smallvec;
@@ -201,22 +203,7 @@ fn rpop(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
 /// `LMPOP numkeys key ... LEFT | RIGHT [COUNT count]` -> the first key that holds a list, and an array of up to
 /// `count` elements of it; nil when there is none.
 fn lmpop(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
-    let keys = call.count(1, 1, "ERR numkeys should be greater than 0")?;
-    // Behind the keys; with too few arguments there is nothing.
-    let at = keys.checked_add(2).filter(|&at| at < call.len()).ok_or(Error::Syntax)?;
-    let end = end_at(call, at)?;
-    let count = match call.len() - at {
-        1 => 1,
-        // A count that is no number is worse than whatever follows it.
-        3.. if call.is(at + 1, "count") => {
-            let count = call.count(at + 2, 1, "ERR count should be greater than 0")?;
-            if call.len() - at > 3 {
-                return Err(Error::Syntax);
-            }
-            count
-        }
-        _ => return Err(Error::Syntax),
-    };
+    let (end, count) = parse_mpop(call, 1)?;
     for i in 0..slots.len() {
         let key = slots.key(i);
         let effect = slots.with(i, |slot| {
@@ -234,6 +221,23 @@ fn lmpop(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Ef
     }
     reply.nil_array();
     Ok(Effects::new())
+}
+
+/// Where to pop and how many, of LMPOP and its like, whose number of keys is argument `at`.
+fn parse_mpop(call: &Call<'_>, at: usize) -> Result<(End, usize), Error> {
+    let keys = call.count(at, 1, "ERR numkeys should be greater than 0")?;
+    // Behind the keys; with too few arguments there is nothing.
+    let place = keys.checked_add(at + 1).filter(|place| *place < call.len()).ok_or(Error::Syntax)?;
+    let end = end_at(call, place)?;
+    match call.len() - place {
+        1 => Ok((end, 1)),
+        // A count that is no number is worse than whatever follows it.
+        3.. if call.is(place + 1, "count") => {
+            let count = call.count(place + 2, 1, "ERR count should be greater than 0")?;
+            if call.len() - place > 3 { Err(Error::Syntax) } else { Ok((end, count)) }
+        }
+        _ => Err(Error::Syntax),
+    }
 }
 
 /// LLEN key -> the length; 0 when the key is missing.

@@ -5,6 +5,7 @@
 
 mod bitfield;
 mod bitmap;
+mod block;
 mod call;
 mod client;
 mod compare;
@@ -59,6 +60,7 @@ use crate::reply::{Reply, Resp};
 use crate::server::Tally;
 use crate::session::Session;
 use crate::store::table::{Raw, Table};
+use crate::store::waits::Wanted;
 use crate::store::{Entry, Part, Slot};
 
 /// One command or subcommand.
@@ -193,6 +195,8 @@ pub enum Run {
     ReadMany(fn(&Entries<'_>, &Call<'_>, &mut Reply) -> Result<(), Error>),
     /// The declared keys, exclusively, all held at once.
     WriteMany(fn(&mut Slots<'_>, &Call<'_>, &mut Reply) -> Result<Effects, Error>),
+    /// The declared keys, exclusively, all held at once; with nothing to do yet, the connection waits for them.
+    Block(Block),
     /// The whole key space, a slice at a time: other commands run in between.
     Walk(fn(&mut dyn Keyspace, &mut Progress, &Call<'_>, &mut Reply) -> Result<Step, Error>),
     /// The whole key space at one moment: everything is held.
@@ -214,6 +218,67 @@ pub enum Run {
     SessionOr(SessionRun, &'static [Spec]),
     /// As [`Run::Session`], but some first arguments make it another command, which is not told to clients.
     SessionElse(SessionRun, &'static [Spec]),
+}
+
+/// A command that may wait for its keys to change.
+#[derive(Clone, Copy, Debug)]
+pub struct Block {
+    /// Does what can be done at once. Says that it has to wait before it changes anything.
+    pub attempt: fn(&mut Slots<'_>, &Call<'_>, Turn, &mut Reply) -> Result<Attempt, Error>,
+    pub on: On,
+    /// What has to be at such a key before it is worth another attempt.
+    pub wanted: Wanted,
+    /// Its answer where it may not wait. In time it is the missing array, whatever the command.
+    pub nothing: Nothing,
+}
+
+impl Block {
+    /// Those of the declared keys that it waits for.
+    pub fn waited(self, keys: &[Key]) -> &[Key] {
+        match self.on {
+            On::AllKeys => keys,
+            On::FirstKey => keys.get(..1).unwrap_or_default(),
+        }
+    }
+}
+
+/// Which keys a command waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    AllKeys,
+    FirstKey,
+}
+
+/// Which attempt of a blocking command it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    First,
+    /// It has waited, and the key with this number changed.
+    Again(usize),
+}
+
+/// How an attempt of a blocking command went.
+#[derive(Debug)]
+pub enum Attempt {
+    Done(Effects),
+    /// There is nothing yet, and it waits so long; for ever without a time. What was written to the reply is dropped.
+    Wait(Option<std::time::Duration>),
+}
+
+/// The answer of a command that found nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nothing {
+    Nil,
+    NilArray,
+}
+
+impl Nothing {
+    pub fn write(self, reply: &mut Reply) {
+        match self {
+            Self::Nil => reply.nil(),
+            Self::NilArray => reply.nil_array(),
+        }
+    }
 }
 
 /// A command on everything there is, and on the declared keys.
@@ -278,6 +343,9 @@ pub trait Tables {
 pub trait Parts: Tables {
     /// The part where the hash belongs. It must be one of those that are held.
     fn part(&mut self, db: u16, hash: u64) -> Part<'_>;
+
+    /// Whether the part where the hash belongs is held.
+    fn holds(&self, db: u16, hash: u64) -> bool;
 }
 
 /// The declared keys of a command, held exclusively.
@@ -479,6 +547,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("hyperloglog", hyperloglog::SPECS),
     ("list", list::SPECS),
     ("list", list::MOVING_SPECS),
+    ("list", list::BLOCKING_SPECS),
     ("set", set::SPECS),
     ("set", set::ALGEBRA_SPECS),
     ("set", set::RANDOM_SPECS),
@@ -489,6 +558,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("sorted-set", zset::range::SPECS),
     ("sorted-set", zset::combine::SPECS),
     ("sorted-set", zset::pop::SPECS),
+    ("sorted-set", zset::blocking::SPECS),
     ("geo", geo::SPECS),
     ("geo", geo::search::SPECS),
     ("generic", key::SPECS),

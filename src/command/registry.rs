@@ -37,8 +37,9 @@ impl Command {
         let derived = match spec.run {
             Run::Read(_) | Run::ReadMany(_) => Flags::READONLY,
             // It changes how values are kept, but not what they mean.
-            Run::Write(_) | Run::WriteMany(_) if spec.flags.has(Flags::READONLY) => Flags::NONE,
+            Run::Write(_) | Run::WriteMany(_) | Run::Block(_) if spec.flags.has(Flags::READONLY) => Flags::NONE,
             Run::Write(_) | Run::WriteMany(_) => Flags::WRITE,
+            Run::Block(_) => Flags::WRITE.and(Flags::BLOCKING),
             _ => Flags::NONE,
         };
         let derived = if spec.keys.is_movable() { derived.and(Flags::MOVABLE_KEYS) } else { derived };
@@ -196,7 +197,12 @@ mod tests {
             assert!(spec.arity.code() != 0, "{name}");
             let needs_keys = matches!(
                 spec.run,
-                Run::Read(_) | Run::Write(_) | Run::ReadMany(_) | Run::WriteMany(_) | Run::ManyOrWhole { .. }
+                Run::Read(_)
+                    | Run::Write(_)
+                    | Run::ReadMany(_)
+                    | Run::WriteMany(_)
+                    | Run::Block(_)
+                    | Run::ManyOrWhole { .. }
             );
             assert!(!needs_keys || !spec.keys.is_none(), "{name} reaches keys that it does not declare");
             let Keys::Range { first, last, step } = spec.keys else { continue };

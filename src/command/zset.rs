@@ -1,6 +1,7 @@
 //! Sorted sets: ZADD ZINCRBY ZREM ZCARD ZSCORE ZMSCORE ZRANK ZREVRANK ZSCAN. Ranges, combinations of sets and what takes
 //! members out are in files of their own.
 
+pub(super) mod blocking;
 pub(super) mod combine;
 pub(super) mod pop;
 pub(super) mod range;

@@ -1,9 +1,10 @@
 //! Running one data command while everything it can reach is held exclusively: what both engines share.
 
 use super::apply::apply;
+use super::serve::{self, Ready};
 use crate::command::{
-    Call, Command, Effect, Effects, Entries, Held, Key, Parts, Progress, Run, Slots, Step, WholeRun, live, lookup,
-    prune,
+    Call, Command, Effect, Effects, Entries, Flags, Held, Key, Parts, Progress, Run, Slots, Step, WholeRun, live,
+    lookup, prune,
 };
 use crate::error::Error;
 use crate::reply::{Mark, Reply};
@@ -18,6 +19,7 @@ pub fn write(
     key: Key,
     call: &Call<'_>,
     reply: &mut Reply,
+    ready: &mut Ready,
 ) {
     let mark = reply.mark();
     let mut slot = crate::command::slot(part, key, call);
@@ -28,6 +30,7 @@ pub fn write(
             reply.fail(error);
         }
     }
+    ready.collect(part);
 }
 
 /// Runs a command that writes several keys, which are all held.
@@ -37,32 +40,63 @@ pub fn write_many(
     keys: &[Key],
     call: &Call<'_>,
     reply: &mut Reply,
+    ready: &mut Ready,
 ) {
     let mark = reply.mark();
     let outcome = run(&mut Slots::new(parts, keys, call), call, reply);
-    conclude(outcome, parts, keys, call, mark, reply);
+    conclude(outcome, parts, keys, call, mark, reply, ready);
+}
+
+/// Runs a command on everything there is and on its keys, which are all held.
+pub fn whole_and_keys(
+    run: WholeRun,
+    held: &mut dyn Held,
+    keys: &[Key],
+    call: &Call<'_>,
+    reply: &mut Reply,
+    ready: &mut Ready,
+) {
+    let mark = reply.mark();
+    let outcome = run(held, keys, call, reply);
+    conclude(outcome, held, keys, call, mark, reply, ready);
 }
 
 /// Runs a command on everything there is, which is held.
-pub fn whole(run: WholeRun, held: &mut dyn Held, keys: &[Key], call: &Call<'_>, reply: &mut Reply) {
+pub fn whole(
+    run: fn(&mut dyn Held, &Call<'_>, &mut Reply) -> Result<(), Error>,
+    held: &mut dyn Held,
+    call: &Call<'_>,
+    reply: &mut Reply,
+    ready: &mut Ready,
+) {
     let mark = reply.mark();
-    let outcome = run(held, keys, call, reply);
-    conclude(outcome, held, keys, call, mark, reply);
+    settle(run(held, call, reply), mark, reply);
+    if call.command.flags.has(Flags::WRITE) {
+        for db in (0..held.databases()).filter(|&db| held.is_used(db)).collect::<Vec<_>>() {
+            for index in 0..held.parts() {
+                held.write(db, index, &mut |mut part| ready.collect(&mut part));
+            }
+        }
+    }
 }
 
-fn conclude(
+/// Applies what a command did, or writes its error.
+pub fn conclude(
     outcome: Result<Effects, Error>,
     parts: &mut dyn Parts,
     keys: &[Key],
     call: &Call<'_>,
     mark: Mark,
     reply: &mut Reply,
+    ready: &mut Ready,
 ) {
     match outcome {
         Ok(effects) => {
             for (i, effect) in effects {
                 let key = keys[i];
-                apply(&mut parts.part(key.elsewhere.unwrap_or(call.db), key.hash), key, effect);
+                let mut part = parts.part(key.elsewhere.unwrap_or(call.db), key.hash);
+                apply(&mut part, key, effect);
+                ready.collect(&mut part);
             }
         }
         Err(error) => {
@@ -88,6 +122,7 @@ pub fn run(
     call: &Call<'_>,
     reply: &mut Reply,
     tally: &Tally,
+    ready: &mut Ready,
 ) {
     let mark = reply.mark();
     match command.spec.run {
@@ -100,12 +135,13 @@ pub fn run(
             }
             settle(run(entry, call, reply), mark, reply);
         }
-        Run::Write(run) => write(run, &mut held.part(call.db, keys[0].hash), keys[0], call, reply),
+        Run::Write(run) => write(run, &mut held.part(call.db, keys[0].hash), keys[0], call, reply, ready),
         Run::ReadMany(run) => {
             Slots::new(held, keys, call).prune();
             settle(run(&Entries::new(held, keys, call, tally), call, reply), mark, reply);
         }
-        Run::WriteMany(run) => write_many(run, held, keys, call, reply),
+        Run::WriteMany(run) => write_many(run, held, keys, call, reply, ready),
+        Run::Block(block) => serve::at_once(block, held, keys, call, reply, ready),
         Run::Walk(run) => {
             let mut progress = Progress::start(reply.resp());
             loop {
@@ -116,12 +152,12 @@ pub fn run(
                 }
             }
         }
-        Run::Whole(run) => settle(run(held, call, reply), mark, reply),
+        Run::Whole(run) => whole(run, held, call, reply, ready),
         Run::ManyOrWhole { is_whole, many, whole: run } => {
             if is_whole(call.arguments()) {
-                whole(run, held, keys, call, reply);
+                whole_and_keys(run, held, keys, call, reply, ready);
             } else {
-                write_many(many, held, keys, call, reply);
+                write_many(many, held, keys, call, reply, ready);
             }
         }
         Run::Session(_) | Run::SessionOr(..) | Run::SessionElse(..) | Run::Control(_) | Run::Container(_) => {

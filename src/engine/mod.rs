@@ -6,14 +6,20 @@
 mod apply;
 pub mod channel;
 mod held;
+mod serve;
 pub mod sharded;
+pub mod wait;
 
 use std::future::Future;
 use std::ops::Range;
 use std::time::Duration;
 
+use self::serve::Ready;
+use self::wait::Waiter;
+
 use crate::command::{Call, Control, Held, Next, Run};
 use crate::parser::{Batch, Request, Verdict};
+use crate::server::clients::Client;
 use crate::server::{Server, Tally};
 use crate::session::Session;
 use crate::store::Entry;
@@ -67,7 +73,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Runs the data commands `range` of a batch in order against database `db`.
     ///
     /// Returns the batch and the index of the first request that has not run: less than the range's end only when the
-    /// replies have reached [`FLUSH`] bytes.
+    /// replies have reached [`FLUSH`] bytes, or when that request is a blocking command that cannot be done at once.
     fn execute(
         &self,
         batch: Box<Batch>,
@@ -87,12 +93,24 @@ pub trait Engine: Send + Sync + 'static {
         watching: Watching,
     ) -> impl Future<Output = Result<(Box<Batch>, Watching), Gone>> + Send;
 
+    /// Runs request `index`, a blocking command, or has the client wait for it in database `db`.
+    fn block(
+        &self,
+        batch: Box<Batch>,
+        index: usize,
+        db: u16,
+        client: Arc<Client>,
+    ) -> impl Future<Output = Result<(Box<Batch>, Option<Arc<Waiter>>), Gone>> + Send;
+
+    /// Takes a waiter whose wait has ended out of the lines where it stands.
+    fn forget(&self, waiter: Arc<Waiter>) -> impl Future<Output = ()> + Send;
+
     /// The name that the option `engine` gives it.
     fn name(&self) -> &'static str;
 }
 
 /// Runs a transaction on parts that are held already. Shared by the engines.
-fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server) {
+fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server, ready: &mut Ready) {
     let Transaction { batch, session, watching, is_aborted, sleep } = transaction;
     let tally = Tally::default();
     *is_aborted = watching.flag.is_raised()
@@ -126,7 +144,7 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server)
             }
             // Nothing to do inside of a transaction; the watch is over by now.
             Run::Control(Control::Unwatch) => reply.ok(),
-            _ => held::run(held, command, &keys[request.keys()], &call, reply, &tally),
+            _ => held::run(held, command, &keys[request.keys()], &call, reply, &tally, ready),
         }
     }
     server.stats.add_tally(&tally);

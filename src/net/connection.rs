@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
@@ -16,6 +16,7 @@ use crate::executor::{Executor, Outcome};
 use crate::lexer::{INPUT_MAX, Lexer, Limits, Protocol, Span};
 use crate::parser::Batch;
 use crate::reply::Reply;
+use crate::server::block::{End, Wait};
 use crate::server::clients::Client;
 use crate::server::{Count, Server, now};
 use crate::session::{Replies, Session};
@@ -103,7 +104,7 @@ impl<E: Engine> Connection<E> {
                 // A client that has not logged in is read request by request: AUTH lifts the limits of what follows.
                 let is_authenticated = !self.executor.session().must_log_in(&self.server);
                 let lexed = self.lex(&mut batch, is_authenticated);
-                let (returned, outcome) = self.execute(stream, batch).await?;
+                let (returned, outcome, has_waited) = self.execute(stream, batch).await?;
                 batch = returned;
                 if outcome == Outcome::Drop {
                     return Ok(Ended::Over);
@@ -120,7 +121,7 @@ impl<E: Engine> Connection<E> {
                     tracing::debug!(client = client.id, ?error, "protocol error");
                 }
                 let is_over = lexed.is_err() || outcome == Outcome::Close || client.is_killed();
-                if is_over || is_authenticated || !matches!(lexed, Ok(true)) {
+                if is_over || !has_waited && (is_authenticated || !matches!(lexed, Ok(true))) {
                     self.send(stream, &mut batch.reply).await?;
                     if is_over {
                         return Ok(Ended::Over);
@@ -213,13 +214,14 @@ impl<E: Engine> Connection<E> {
         }
     }
 
-    /// Runs the batch's requests, sending replies in between when they grow large.
-    async fn execute<S: AsyncWrite + Unpin>(
+    /// Runs the batch's requests, sending replies in between when they grow large. Tells as well whether one of them
+    /// waited, so that more may have been read meanwhile.
+    async fn execute<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
         mut batch: Box<Batch>,
-    ) -> io::Result<(Box<Batch>, Outcome)> {
-        let Some(last) = batch.requests.last() else { return Ok((batch, Outcome::Done)) };
+    ) -> io::Result<(Box<Batch>, Outcome, bool)> {
+        let Some(last) = batch.requests.last() else { return Ok((batch, Outcome::Done, false)) };
         let client = &self.executor.session().client;
         if let crate::parser::Verdict::Run(command) = last.verdict {
             client.last_command.store(command.index, Ordering::Relaxed);
@@ -227,16 +229,124 @@ impl<E: Engine> Connection<E> {
         client.commands.fetch_add(batch.requests.len() as u64, Ordering::Relaxed);
         self.server.stats.add(Count::commands, batch.requests.len() as u64);
         let mut at = 0;
+        let mut has_waited = false;
         loop {
             let (returned, outcome) = self.executor.run(batch, &mut at).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
             batch = returned;
+            if outcome == Outcome::Wait {
+                has_waited = true;
+                // Boxed, since few connections ever wait.
+                let goes_on;
+                (batch, goes_on) = Box::pin(self.wait(stream, batch, &mut at)).await?;
+                if !goes_on {
+                    return Ok((batch, Outcome::Drop, has_waited));
+                }
+                continue;
+            }
             if outcome != Outcome::Flush {
-                return Ok((batch, outcome));
+                return Ok((batch, outcome, has_waited));
             }
             self.send(stream, &mut batch.reply).await?;
             // A slow peer may have taken long, and times to live count from now.
             batch.now = now();
         }
+    }
+
+    /// Waits for what a blocking command waits for; false when the connection is to end. Whatever it is, the wait is over
+    /// then, and others do not find it.
+    async fn wait<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        mut batch: Box<Batch>,
+        at: &mut usize,
+    ) -> io::Result<(Box<Batch>, bool)> {
+        let result = match self.send(stream, &mut batch.reply).await {
+            Ok(()) => {
+                batch = self.compact(batch, at);
+                self.wait_for_reply(stream, &mut batch).await
+            }
+            Err(error) => Err(error),
+        };
+        let goes_on = self.executor.resume(&mut batch).await;
+        result.map(|()| (batch, goes_on))
+    }
+
+    /// Keeps of a batch what is needed while its client waits: many may.
+    fn compact(&mut self, mut batch: Box<Batch>, at: &mut usize) -> Box<Batch> {
+        if *at < batch.requests.len() {
+            batch.input.shrink_to_fit();
+            return batch;
+        }
+        *at = 0;
+        let consumed = self.lexer.keep_from(&batch.spans);
+        self.lexer.rebase(consumed, &mut batch.spans);
+        let mut small = Box::<Batch>::default();
+        small.input = batch.input[consumed..].to_vec();
+        small.spans = batch.spans.clone();
+        small.reply = batch.reply.part();
+        pool::put(batch);
+        small
+    }
+
+    /// Returns when the wait is over, or is to be: because its time has come, or the connection's end. What the client
+    /// sends meanwhile is added to the batch's input.
+    async fn wait_for_reply<S: AsyncRead + Unpin>(&mut self, stream: &mut S, batch: &mut Batch) -> io::Result<()> {
+        let client = Arc::clone(&self.executor.session().client);
+        let Some(waiter) = self.executor.waiter().map(Arc::clone) else { return Ok(()) };
+        let limit = self.server.config.client_query_buffer_limit().min(INPUT_MAX) as usize;
+        let mut has_hung_up = false;
+        // Without a deadline there is no timer.
+        let mut timer = waiter.deadline.map(|deadline| Box::pin(tokio::time::sleep_until(next_alarm(deadline))));
+        poll_fn(|cx| {
+            // Registered before looking, so that nothing in between is missed.
+            client.register(cx.waker());
+            if client.is_killed() || self.server.is_stopping() {
+                waiter.end(End::Gone);
+            }
+            while let (Some(sleep), Some(deadline)) = (&mut timer, waiter.deadline) {
+                if sleep.as_mut().poll(cx).is_pending() {
+                    break;
+                }
+                if Instant::now() < deadline {
+                    sleep.as_mut().reset(next_alarm(deadline));
+                    continue;
+                }
+                waiter.end(End::TimedOut);
+                timer = None;
+            }
+            while !waiter.is_over() {
+                if has_hung_up {
+                    // Somebody has claimed the wait, and wakes this in a moment. Who has only ended his side still reads.
+                    return Poll::Pending;
+                }
+                let mut fresh = pool::take();
+                fresh.input.reserve(READ);
+                let polled = pin!(stream.read_buf(&mut fresh.input)).poll(cx);
+                match polled {
+                    Poll::Pending => {
+                        pool::put(fresh);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Ready(Ok(0)) => {
+                        waiter.end(End::Gone);
+                        has_hung_up = true;
+                    }
+                    Poll::Ready(Ok(read)) => {
+                        batch.input.extend_from_slice(&fresh.input);
+                        pool::put(fresh);
+                        client.input_bytes.fetch_add(read as u64, Ordering::Relaxed);
+                        client.query_bytes.store(batch.input.len() as u64, Ordering::Relaxed);
+                        self.server.stats.add(Count::input_bytes, read as u64);
+                        if batch.input.len() > limit {
+                            return Poll::Ready(Err(self.over_query_limit(batch.input.len())));
+                        }
+                    }
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 
     /// Sends the replies: one system call unless the peer is slow.
@@ -291,6 +401,16 @@ impl<E: Engine> Connection<E> {
         io::ErrorKind::TimedOut.into()
     }
 
+    fn over_query_limit(&self, rest: usize) -> io::Error {
+        tracing::warn!(
+            client = self.executor.session().client.id,
+            rest,
+            "closing a client whose request exceeds client-query-buffer-limit"
+        );
+        self.server.stats.add(Count::query_limit_disconnections, 1);
+        io::ErrorKind::OutOfMemory.into()
+    }
+
     /// Keeps the unfinished request, if there is one, and gives the batch back.
     fn keep_leftover(&mut self, mut batch: Box<Batch>) -> io::Result<()> {
         let consumed = self.lexer.keep_from(&batch.spans);
@@ -299,13 +419,7 @@ impl<E: Engine> Connection<E> {
         let client = &self.executor.session().client;
         client.query_bytes.store(rest as u64, Ordering::Relaxed);
         if rest as u64 > self.server.config.client_query_buffer_limit().min(INPUT_MAX) {
-            tracing::warn!(
-                client = client.id,
-                rest,
-                "closing a client whose request exceeds client-query-buffer-limit"
-            );
-            self.server.stats.add(Count::query_limit_disconnections, 1);
-            return Err(io::ErrorKind::OutOfMemory.into());
+            return Err(self.over_query_limit(rest));
         }
         if rest == 0 {
             self.leftover = Leftover::default();
@@ -319,6 +433,11 @@ impl<E: Engine> Connection<E> {
         pool::put(batch);
         Ok(())
     }
+}
+
+/// When to look at a deadline: a day from now at most, since timers do not take every distance.
+fn next_alarm(deadline: Instant) -> tokio::time::Instant {
+    deadline.min(Instant::now() + Duration::from_secs(86_400)).into()
 }
 
 /// Sends from byte `sent` of the reply on.

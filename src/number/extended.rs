@@ -67,6 +67,18 @@ impl Extended {
         Self { is_negative: value < 0, ..value_of(value.unsigned_abs()) }
     }
 
+    /// The nearest double, or nearly so.
+    pub fn to_f64(self) -> f64 {
+        let magnitude = if self.is_infinite() {
+            f64::INFINITY
+        } else {
+            // In two steps, since the power alone may not be a double.
+            let half = self.exponent / 2;
+            self.mantissa as f64 * 2_f64.powi(half) * 2_f64.powi(self.exponent - half)
+        };
+        if self.is_negative { -magnitude } else { magnitude }
+    }
+
     pub fn is_infinite(self) -> bool {
         self.exponent == INFINITE
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use atomic_waker::AtomicWaker;
 use dashmap::DashMap;
 
+use super::block::{Blocked, End};
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// One connection as others see it. Its own connection writes, anybody reads, all without order between fields.
@@ -34,6 +35,7 @@ pub struct Client {
     pub last_command: AtomicU32,
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
+    pub blocked: Blocked,
     texts: Mutex<Texts>,
     is_killed: AtomicBool,
     waker: AtomicWaker,
@@ -51,6 +53,7 @@ impl Client {
     /// Ends the connection as soon as it looks.
     pub fn kill(&self) {
         self.is_killed.store(true, Ordering::Release);
+        self.blocked.end(End::Gone);
         self.waker.wake();
     }
 
@@ -111,6 +114,8 @@ pub struct Clients {
     by_id: DashMap<u64, Arc<Client>, ahash::RandomState>,
     last_id: AtomicU64,
     count: AtomicU64,
+    /// Those that wait in a blocking command.
+    pub blocked: AtomicU64,
     /// Wakes whoever waits for the last connection to end.
     pub empty: tokio::sync::Notify,
 }
@@ -140,6 +145,7 @@ impl Clients {
             last_command: AtomicU32::new(u32::MAX),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            blocked: Blocked::default(),
             texts: Mutex::new(Texts::default()),
             is_killed: AtomicBool::new(false),
             waker: AtomicWaker::new(),

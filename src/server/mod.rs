@@ -1,5 +1,6 @@
 //! The server's shared state: configuration, clients, statistics, pause and shutdown. No data lives here.
 
+pub mod block;
 pub mod clients;
 pub mod home;
 pub mod open_files;

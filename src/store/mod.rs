@@ -20,6 +20,7 @@ pub mod string;
 pub mod table;
 pub mod timed;
 mod timed_pack;
+pub mod waits;
 pub mod watch;
 pub mod wheel;
 pub mod zset;

@@ -6,6 +6,7 @@ use std::thread::Thread;
 use crossbeam_skiplist::SkipSet;
 
 use super::table::{Raw, Table};
+use super::waits::{Waits, Who};
 use super::watch::{Flag, Watches};
 use super::wheel::{Due, TICK_MS, Wheel, tick_of};
 use super::{Entry, KeyHasher, Slot, timed};
@@ -30,6 +31,8 @@ pub struct Env {
     pub contended: AtomicU64,
     /// Fields of hashes removed because their time had come.
     pub expired_parts: AtomicU64,
+    /// The last ticket of those who wait for keys.
+    tickets: AtomicU64,
 }
 
 impl Env {
@@ -41,7 +44,14 @@ impl Env {
             expired: AtomicU64::new(0),
             contended: AtomicU64::new(0),
             expired_parts: AtomicU64::new(0),
+            tickets: AtomicU64::new(0),
         }
+    }
+
+    /// A ticket for somebody who waits, above all that were given before.
+    pub fn ticket(&self) -> u64 {
+        // Relaxed: the order between those who wait for one key is that of its part's lock.
+        self.tickets.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Counts an entry that goes because its time has come, or else because that of all of its parts has.
@@ -59,7 +69,7 @@ impl Env {
 /// Small, so that it shares one cache line with what is needed for prefetching; what few parts need is boxed.
 #[derive(Debug)]
 pub struct Side {
-    watches: Option<Box<Watches>>,
+    interests: Option<Box<Interests>>,
     wheel: Option<Box<Wheel>>,
     /// Keys that have a deadline.
     pub volatile: u32,
@@ -71,17 +81,41 @@ pub struct Side {
 
 impl Default for Side {
     fn default() -> Self {
-        Self { watches: None, wheel: None, volatile: 0, timed: 0, scheduled: u64::MAX }
+        Self { interests: None, wheel: None, volatile: 0, timed: 0, scheduled: u64::MAX }
     }
 }
 
+/// Who is to be told when keys change. Few parts have any.
+#[derive(Debug, Default)]
+struct Interests {
+    watches: Watches,
+    waits: Waits,
+}
+
 impl Side {
-    /// Tells those who watch the key with this hash that it changed.
+    /// Tells those who watch the key with this hash, or wait for it, that it changed.
     #[inline]
     pub fn touch(&mut self, hash: u64) {
-        if let Some(watches) = &mut self.watches {
-            watches.touch(hash);
+        if let Some(interests) = &mut self.interests {
+            interests.watches.touch(hash);
+            interests.waits.touch(hash);
         }
+    }
+
+    /// Whether keys changed that somebody waits for.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        matches!(&self.interests, Some(interests) if interests.waits.has_ready())
+    }
+
+    /// The lines in front of keys, if there ever was one.
+    pub fn waits(&mut self) -> Option<&mut Waits> {
+        self.interests.as_mut().map(|interests| &mut interests.waits)
+    }
+
+    /// The lines in front of keys.
+    pub fn waits_or_new(&mut self) -> &mut Waits {
+        &mut self.interests.get_or_insert_default().waits
     }
 
     /// Counts an entry out that leaves the table.
@@ -112,7 +146,7 @@ impl<'a> Part<'a> {
     /// because the flag is up already or watches this key.
     pub fn watch(&mut self, key: &[u8], hash: u64, now: u64, flag: &crate::sync::Arc<Flag>) -> Option<bool> {
         let exists = self.slot(key, hash, now).exists();
-        let is_new = !flag.is_raised() && self.side.watches.get_or_insert_default().add(hash, flag);
+        let is_new = !flag.is_raised() && self.side.interests.get_or_insert_default().watches.add(hash, flag);
         is_new.then_some(exists)
     }
 
@@ -179,11 +213,29 @@ impl<'a> Part<'a> {
         self.schedule();
     }
 
+    /// The first in the line of a key behind ticket `after` who may want what is there now.
+    ///
+    /// * `key_of`: the bytes of the key that somebody in line waits for.
+    pub fn next_in_line(
+        &mut self,
+        hash: u64,
+        after: u64,
+        now: u64,
+        key_of: impl Fn(&Who) -> &[u8],
+    ) -> Option<(u64, Who)> {
+        let table = &*self.table;
+        let waits = self.side.waits()?;
+        waits.next(hash, after, |wanted, who| {
+            let found = table.find_key(hash, key_of(who)).map(|at| table.entry(at));
+            wanted.is_met(found.filter(|entry| !entry.is_expired(now)))
+        })
+    }
+
     /// Exchanges the keys with the part of another database that has the same number, and what belongs to the keys.
-    /// Watches stay: whoever watches a key that is in either part is told.
+    /// Watches and lines stay: whoever watches a key that is in either part, or waits for it, is told.
     pub fn swap(&mut self, other: &mut Part<'_>) {
         debug_assert_eq!(self.id.index, other.id.index);
-        for hash in self.watched().into_iter().chain(other.watched()) {
+        for hash in self.of_interest().into_iter().chain(other.of_interest()) {
             if self.has_hash(hash) || other.has_hash(hash) {
                 self.side.touch(hash);
                 other.side.touch(hash);
@@ -200,7 +252,7 @@ impl<'a> Part<'a> {
 
     /// Empties the part; the keys are freed elsewhere.
     pub fn clear(&mut self) {
-        for hash in self.watched() {
+        for hash in self.of_interest() {
             // A watched key that did not exist does not change by being flushed.
             if self.has_hash(hash) {
                 self.side.touch(hash);
@@ -215,9 +267,10 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// The hashes of the watched keys.
-    fn watched(&self) -> Vec<u64> {
-        self.side.watches.as_ref().map(|watches| watches.hashes()).unwrap_or_default()
+    /// The hashes of the keys that somebody watches or waits for.
+    fn of_interest(&self) -> Vec<u64> {
+        let Some(interests) = &self.side.interests else { return Vec::new() };
+        interests.watches.hashes().into_iter().chain(interests.waits.hashes()).collect()
     }
 
     fn has_hash(&self, hash: u64) -> bool {

@@ -4,6 +4,7 @@
 mod support;
 
 mod bitmap;
+mod blocking;
 mod compare;
 mod connection;
 mod counter;

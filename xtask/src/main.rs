@@ -26,6 +26,13 @@ const PLANTED: &[Planted] = &[
         test: "transactions_that_watch_what_the_other_writes_do_not_both_run",
         bug: "watched-keys-not-locked",
     },
+    Planted { model: "wait", test: "a_push_serves_a_waiter_or_finds_it_gone", bug: "waiter-claimed-without-exchange" },
+    Planted {
+        model: "wait",
+        test: "a_push_while_somebody_gets_into_line_is_not_missed",
+        bug: "waiter-registered-late",
+    },
+    Planted { model: "wait", test: "a_wish_for_the_end_comes_true_when_there_was_nothing", bug: "wish-forgotten" },
     Planted { model: "hot", test: "a_client_reads_its_own_write", bug: "hot-copy-outlives-a-write" },
     Planted { model: "hot", test: "a_client_reads_its_own_write", bug: "hot-copy-published-without-the-lock" },
     Planted { model: "hot", test: "a_pipeline_reads_its_own_writes", bug: "hot-copy-published-by-a-writer" },

@@ -101,7 +101,13 @@ fn lmovem(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<E
     Ok(smallvec![(1, Effect::Changed(pushed(to))), (0, Effect::Changed(popped(from)))])
 }
 
-fn move_one(slots: &mut Slots<'_>, from: End, to: End, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+pub(super) fn move_one(
+    slots: &mut Slots<'_>,
+    from: End,
+    to: End,
+    call: &Call<'_>,
+    reply: &mut Reply,
+) -> Result<Effects, Error> {
     if !can_move(slots, 1)? {
         reply.nil();
         return Ok(Effects::new());

@@ -115,7 +115,7 @@ fn zmpop(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Ef
 }
 
 /// Where to pop and how many, of ZMPOP and its like, whose number of keys is argument `at`.
-fn parse_mpop(call: &Call<'_>, at: usize) -> Result<(End, usize), Error> {
+pub(super) fn parse_mpop(call: &Call<'_>, at: usize) -> Result<(End, usize), Error> {
     let keys = call.count(at, 1, "ERR numkeys should be greater than 0")?;
     let place = keys.checked_add(at + 1).filter(|place| *place < call.len()).ok_or(Error::Syntax)?;
     let end = if call.is(place, "min") {
@@ -138,7 +138,7 @@ fn parse_mpop(call: &Call<'_>, at: usize) -> Result<(End, usize), Error> {
 
 /// Writes and removes `count` members, which are there, from one end. True, and nothing removed, when these are all: then
 /// the key is to be removed, which needs no order.
-fn pop(zset: &mut Edit<'_>, end: End, count: usize, in_pairs: bool, reply: &mut Reply) -> bool {
+pub(super) fn pop(zset: &mut Edit<'_>, end: End, count: usize, in_pairs: bool, reply: &mut Reply) -> bool {
     let view = zset.view();
     let len = view.len();
     let write = |item: Item<'_>| {
@@ -242,13 +242,13 @@ fn pick_random(zset: View<'_>, count: usize, with_scores: bool, reply: &mut Repl
 
 /// The end of a sorted set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Min,
     Max,
 }
 
 impl End {
-    fn popped(self) -> Event {
+    pub(super) fn popped(self) -> Event {
         Event(match self {
             Self::Min => "zpopmin",
             Self::Max => "zpopmax",

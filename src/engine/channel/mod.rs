@@ -11,8 +11,10 @@ use std::ops::Range;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Engine, Gone, Transaction, Watching};
+use crate::engine::wait::Waiter;
 use crate::parser::Batch;
 use crate::server::Server;
+use crate::server::clients::Client;
 use crate::server::home::Home;
 use crate::sync::Arc;
 
@@ -35,6 +37,15 @@ enum Message {
         watching: Watching,
         answer: oneshot::Sender<(Box<Batch>, Watching)>,
     },
+    Block {
+        batch: Box<Batch>,
+        index: usize,
+        db: u16,
+        client: Arc<Client>,
+        answer: oneshot::Sender<(Box<Batch>, Option<Arc<Waiter>>)>,
+    },
+    /// No answer.
+    Forget(Arc<Waiter>),
 }
 
 /// The engine.
@@ -74,6 +85,21 @@ impl Engine for Channel {
         watching: Watching,
     ) -> Result<(Box<Batch>, Watching), Gone> {
         self.ask(|answer| Message::Watch { batch, index, db, watching, answer }).await
+    }
+
+    async fn block(
+        &self,
+        batch: Box<Batch>,
+        index: usize,
+        db: u16,
+        client: Arc<Client>,
+    ) -> Result<(Box<Batch>, Option<Arc<Waiter>>), Gone> {
+        self.ask(|answer| Message::Block { batch, index, db, client, answer }).await
+    }
+
+    async fn forget(&self, waiter: Arc<Waiter>) {
+        // Without its owner the store is gone, and the lines with it.
+        let _ = self.sender.send(Message::Forget(waiter)).await;
     }
 
     fn name(&self) -> &'static str {

@@ -9,6 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Message;
 use crate::command::{Call, Held, Keyspace, Parts, Progress, Run, Step, Tables};
+use crate::engine::serve::{self, Hold, Ready, Tried};
+use crate::engine::wait::Place;
 use crate::engine::{FLUSH, Watched, held};
 use crate::parser::{Batch, Verdict};
 use crate::server::home::Home;
@@ -115,9 +117,26 @@ impl Owner {
             Message::Execute { batch, range, db, answer } => self.execute(batch, range, db, answer),
             Message::Transact { mut transaction, answer } => {
                 let server = Arc::clone(&self.server);
-                crate::engine::transact(&mut self.owned(), &mut transaction, &server);
+                let mut ready = Ready::default();
+                crate::engine::transact(&mut self.owned(), &mut transaction, &server, &mut ready);
+                self.serve(&mut ready);
                 let _ = answer.send(transaction);
             }
+            Message::Block { mut batch, index, db, client, answer } => {
+                let server = Arc::clone(&self.server);
+                let mut ready = Ready::default();
+                let waiter = loop {
+                    let tried = serve::block(&mut self.owned(), &mut batch, index, db, &client, &server, &mut ready);
+                    self.serve(&mut ready);
+                    match tried {
+                        Tried::Done => break None,
+                        Tried::Waits(waiter) => break Some(waiter),
+                        Tried::Behind => {}
+                    }
+                };
+                let _ = answer.send((batch, waiter));
+            }
+            Message::Forget(waiter) => waiter.leave_all(&mut self.owned()),
             Message::Watch { batch, index, db, mut watching, answer } => {
                 let request = &batch.requests[index];
                 for key in &batch.keys[request.keys()] {
@@ -142,6 +161,7 @@ impl Owner {
     ) {
         let server = Arc::clone(&self.server);
         let tally = Tally::default();
+        let mut ready = Ready::default();
         let mut at = range.start;
         while at < range.end && batch.reply.len() < FLUSH {
             let Batch { input, spans, requests, keys, reply, now, no_touch } = &mut *batch;
@@ -154,7 +174,17 @@ impl Owner {
             }
             let spans = &spans[request.spans()];
             let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &server };
-            held::run(&mut self.owned(), command, &keys[request.keys()], &call, reply, &tally);
+            let keys = &keys[request.keys()];
+            if let Run::Block(block) = command.spec.run {
+                let has_run = serve::attempt(block, &mut self.owned(), keys, &call, reply, &mut ready);
+                self.serve(&mut ready);
+                if !has_run {
+                    break;
+                }
+            } else {
+                held::run(&mut self.owned(), command, keys, &call, reply, &tally, &mut ready);
+                self.serve(&mut ready);
+            }
             at += 1;
         }
         server.stats.add_tally(&tally);
@@ -196,6 +226,17 @@ impl Owner {
             let mut part = owned.at(id);
             part.expire(now, DUE_RECORDS);
             part.reschedule();
+            let mut ready = Ready::default();
+            ready.collect(&mut part);
+            self.serve(&mut ready);
+        }
+    }
+
+    #[inline]
+    fn serve(&mut self, ready: &mut Ready) {
+        if !ready.is_empty() {
+            let server = Arc::clone(&self.server);
+            serve::serve(&mut self.owned(), &server, ready);
         }
     }
 
@@ -236,6 +277,16 @@ impl Parts for Owned<'_> {
     fn part(&mut self, db: u16, hash: u64) -> Part<'_> {
         let index = self.index(hash) as u32;
         self.at(PartId { db, index })
+    }
+
+    fn holds(&self, _: u16, _: u64) -> bool {
+        true
+    }
+}
+
+impl Hold for Owned<'_> {
+    fn hold(&mut self, _: &[Place], f: &mut dyn FnMut(&mut dyn Parts)) {
+        f(self);
     }
 }
 

@@ -9,12 +9,15 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use self::shards::{Lock, Shards, Unheld};
+use super::serve::{self, Hold, Ready, Tried};
+use super::wait::{Place, Waiter};
 use super::{Engine, FLUSH, Gone, Transaction, Watched, Watching, held};
-use crate::command::{Arguments, Call, Entries, Flags, Key, Progress, Run, Slots, Step, live, lookup, prune};
+use crate::command::{Arguments, Call, Entries, Flags, Key, Parts, Progress, Run, Slots, Step, live, lookup, prune};
 use crate::parser::{Batch, Request, Verdict};
 use crate::reply::Reply;
+use crate::server::clients::Client;
 use crate::server::{Server, Tally};
-use crate::store::PartId;
+use crate::store::{Env, PartId};
 use crate::sync::Arc;
 
 /// Requests that are prefetched together: enough to keep the memory busy, few enough that the first line is still in
@@ -43,10 +46,11 @@ impl Sharded {
         self
     }
 
-    /// Runs requests until one needs slices (a walk), or the replies are large; returns where it stopped.
+    /// Runs requests until one needs slices (a walk), one has to wait, or the replies are large; returns where it stopped.
     fn run(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> usize {
         let Batch { input, spans, requests, keys, reply, now, no_touch } = batch;
         let tally = Tally::default();
+        let mut ready = Ready::default();
         let mut at = range.start;
         'windows: while at < range.end {
             let first = requests[at].keys().start;
@@ -65,7 +69,14 @@ impl Sharded {
                 }
                 let spans = &spans[request.spans()];
                 let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &self.server };
-                self.run_one(&mut lock, &call, &keys[request.keys()], reply, &tally);
+                let has_run = self.run_one(&mut lock, &call, &keys[request.keys()], reply, &tally, &mut ready);
+                if !ready.is_empty() {
+                    lock = Lock::None;
+                    self.serve(&mut ready);
+                }
+                if !has_run {
+                    break 'windows;
+                }
                 at += 1;
                 if reply.len() >= FLUSH {
                     break 'windows;
@@ -76,10 +87,18 @@ impl Sharded {
         at
     }
 
-    /// Runs one request. `lock` is what the last one of this window left locked, and becomes what this one leaves:
-    /// a pipeline on one key locks once.
+    /// Runs one request; false when it has to wait. `lock` is what the last one of this window left locked, and becomes
+    /// what this one leaves: a pipeline on one key locks once.
     #[inline]
-    fn run_one<'a>(&'a self, lock: &mut Lock<'a>, call: &Call<'_>, keys: &[Key], reply: &mut Reply, tally: &Tally) {
+    fn run_one<'a>(
+        &'a self,
+        lock: &mut Lock<'a>,
+        call: &Call<'_>,
+        keys: &[Key],
+        reply: &mut Reply,
+        tally: &Tally,
+        ready: &mut Ready,
+    ) -> bool {
         let env = &self.server.env;
         match call.command.spec.run {
             Run::Read(run) => {
@@ -89,7 +108,7 @@ impl Sharded {
                     copy.find(key, call, tally).map(|entry| held::settle(run(Some(entry), call, reply), mark, reply))
                 });
                 if read.flatten().is_some() {
-                    return;
+                    return true;
                 }
                 let table = lock.shared(&self.shards, id, env);
                 let mut entry = lookup(table, key, call, tally);
@@ -106,7 +125,7 @@ impl Sharded {
             }
             Run::Write(run) => {
                 let id = self.shards.part_of(call.db, keys[0].hash);
-                held::write(run, &mut lock.exclusive(&self.shards, id, env).part(), keys[0], call, reply);
+                held::write(run, &mut lock.exclusive(&self.shards, id, env).part(), keys[0], call, reply, ready);
             }
             Run::ReadMany(run) => {
                 *lock = Lock::None;
@@ -116,7 +135,7 @@ impl Sharded {
                     let entries = Entries::new(&tables, keys, call, tally);
                     held::settle(run(&entries, call, reply), mark, reply);
                     if !entries.is_stale() {
-                        return;
+                        return true;
                     }
                 }
                 reply.rewind(mark);
@@ -127,22 +146,26 @@ impl Sharded {
             Run::WriteMany(run) => {
                 *lock = Lock::None;
                 let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
-                held::write_many(run, &mut parts, keys, call, reply);
+                held::write_many(run, &mut parts, keys, call, reply, ready);
+            }
+            Run::Block(block) => {
+                *lock = Lock::None;
+                let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
+                return serve::attempt(block, &mut parts, keys, call, reply, ready);
             }
             Run::Whole(run) => {
                 *lock = Lock::None;
                 let mut parts = self.shards.write_all(self.reach_of_whole(call), env);
-                let mark = reply.mark();
-                held::settle(run(&mut parts, call, reply), mark, reply);
+                held::whole(run, &mut parts, call, reply, ready);
             }
             Run::ManyOrWhole { is_whole, many, whole } => {
                 *lock = Lock::None;
                 if is_whole(call.arguments()) {
                     let mut parts = self.shards.write_all(self.reach_of_whole(call), env);
-                    held::whole(whole, &mut parts, keys, call, reply);
+                    held::whole_and_keys(whole, &mut parts, keys, call, reply, ready);
                 } else {
                     let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
-                    held::write_many(many, &mut parts, keys, call, reply);
+                    held::write_many(many, &mut parts, keys, call, reply, ready);
                 }
             }
             Run::Walk(_)
@@ -154,6 +177,12 @@ impl Sharded {
                 unreachable!("walks run in slices, the rest in the executor")
             }
         }
+        true
+    }
+
+    #[cold]
+    fn serve(&self, ready: &mut Ready) {
+        serve::serve(&mut Holder { shards: &self.shards, env: &self.server.env }, &self.server, ready);
     }
 
     /// Runs a walk slice by slice; others run in between.
@@ -234,7 +263,7 @@ impl Engine for Sharded {
         let mut at = range.start;
         loop {
             at = self.run(&mut batch, at..range.end, db);
-            if at >= range.end || batch.reply.len() >= FLUSH {
+            if at >= range.end || batch.reply.len() >= FLUSH || !is_walk(&batch.requests[at]) {
                 return Ok((batch, at));
             }
             self.walk(&mut batch, at, db).await;
@@ -243,10 +272,50 @@ impl Engine for Sharded {
     }
 
     async fn transact(&self, mut transaction: Box<Transaction>) -> Result<Box<Transaction>, Gone> {
+        let mut ready = Ready::default();
         let mut parts = self.shards.write_all(self.reach(&transaction), &self.server.env);
-        super::transact(&mut parts, &mut transaction, &self.server);
+        super::transact(&mut parts, &mut transaction, &self.server, &mut ready);
         drop(parts);
+        if !ready.is_empty() {
+            self.serve(&mut ready);
+        }
         Ok(transaction)
+    }
+
+    async fn block(
+        &self,
+        mut batch: Box<Batch>,
+        index: usize,
+        db: u16,
+        client: Arc<Client>,
+    ) -> Result<(Box<Batch>, Option<Arc<Waiter>>), Gone> {
+        let ids = self.parts_of(db, &batch.keys[batch.requests[index].keys()]);
+        let mut ready = Ready::default();
+        loop {
+            let mut parts = self.shards.write_all(ids.clone(), &self.server.env);
+            let tried = serve::block(&mut parts, &mut batch, index, db, &client, &self.server, &mut ready);
+            drop(parts);
+            if !ready.is_empty() {
+                self.serve(&mut ready);
+            }
+            match tried {
+                Tried::Done => return Ok((batch, None)),
+                Tried::Waits(waiter) => {
+                    if crate::sync::planted("waiter-registered-late") {
+                        waiter.register(&mut self.shards.write_all(ids, &self.server.env));
+                    }
+                    return Ok((batch, Some(waiter)));
+                }
+                Tried::Behind => {}
+            }
+        }
+    }
+
+    async fn forget(&self, waiter: Arc<Waiter>) {
+        for place in waiter.lines() {
+            let ids = SmallVec::from_slice(&[self.shards.part_of(place.db, place.hash)]);
+            waiter.leave(place, &mut self.shards.write_all(ids, &self.server.env));
+        }
     }
 
     async fn watch(
@@ -269,5 +338,22 @@ impl Engine for Sharded {
 
     fn name(&self) -> &'static str {
         "sharded"
+    }
+}
+
+fn is_walk(request: &Request) -> bool {
+    matches!(request.verdict, Verdict::Run(command) if matches!(command.spec.run, Run::Walk(_)))
+}
+
+/// Holds keys for those who wait.
+pub struct Holder<'a> {
+    pub shards: &'a Shards,
+    pub env: &'a Env,
+}
+
+impl Hold for Holder<'_> {
+    fn hold(&mut self, places: &[Place], f: &mut dyn FnMut(&mut dyn Parts)) {
+        let ids = places.iter().map(|place| self.shards.part_of(place.db, place.hash)).collect();
+        f(&mut self.shards.write_all(ids, self.env));
     }
 }

@@ -320,6 +320,10 @@ impl Parts for HeldExclusive<'_> {
         let at = self.index(self.shards.part_of(db, hash));
         self.parts[at].part()
     }
+
+    fn holds(&self, db: u16, hash: u64) -> bool {
+        place(&self.ids, self.shards.part_of(db, hash)).is_some()
+    }
 }
 
 impl Keyspace for HeldExclusive<'_> {

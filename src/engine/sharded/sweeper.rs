@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::Holder;
 use super::shards::Shards;
+use crate::engine::serve::{Ready, serve};
 use crate::server::{Server, now};
 use crate::store::wheel::TICK_MS;
 use crate::sync::Arc;
@@ -34,16 +36,21 @@ pub fn start(server: Arc<Server>, shards: Arc<Shards>) {
 /// Removes what is due; returns how long nothing will be.
 fn sweep(server: &Server, shards: &Shards) -> Duration {
     const IDLE: Duration = Duration::from_secs(1);
+    let mut ready = Ready::default();
     loop {
         let now = now();
         while let Some(id) = server.env.agenda.pop(now / TICK_MS) {
             loop {
                 let mut exclusive = shards.write(id, &server.env);
                 let more = exclusive.part().expire(now, SLICE);
+                ready.collect(&mut exclusive.part());
                 if !more {
                     exclusive.part().reschedule();
                     break;
                 }
+            }
+            if !ready.is_empty() {
+                serve(&mut Holder { shards, env: &server.env }, server, &mut ready);
             }
         }
         let until = now + IDLE.as_millis() as u64;
