@@ -10,6 +10,7 @@ use crate::engine::{Engine, FLUSH, Gone, Transaction, Watching};
 use crate::error::Error;
 use crate::lexer::INPUT_MAX;
 use crate::parser::{Batch, Request, Verdict};
+use crate::reply::Resp;
 use crate::server::{Count, PauseMode, Server, now};
 use crate::session::{Queue, Replies, Session};
 use crate::sync::{Arc, Ordering};
@@ -143,6 +144,7 @@ impl<E: Engine> Executor<E> {
                     Outcome::Done
                 }
             };
+            let mark = if is_push(&request) { batch.reply.mark() } else { mark };
             self.mute(replies, mark, &mut batch);
             if outcome != Outcome::Done {
                 return Ok((batch, outcome));
@@ -280,6 +282,8 @@ impl<E: Engine> Executor<E> {
             }
             Control::Reset => {
                 end_transaction(session);
+                self.server.pubsub.leave(&session.client);
+                crate::command::deliver(session, &mut batch.reply);
                 session.reset(self.server.config.requirepass().is_empty());
                 batch.reply.set_resp(session.resp);
                 batch.reply.simple("RESET");
@@ -336,6 +340,9 @@ fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
     if command.flags.has(Flags::DENYOOM) && server.is_out_of_memory() {
         return Admission::Refuse(Error::OutOfMemory);
     }
+    if session.resp == Resp::V2 && session.client.is_subscriber() && !may_subscriber(command) {
+        return Admission::Refuse(Error::OnlyWhileSubscribed(command.full_name));
+    }
     if session.queue.is_some() {
         if command.flags.has(Flags::NO_MULTI) {
             return Admission::Refuse(Error::Other("ERR Command not allowed inside a transaction"));
@@ -350,6 +357,17 @@ fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
         Run::Container(_) => Admission::Malformed,
         _ => Admission::Data,
     }
+}
+
+/// Whether a subscriber may ask for a command in RESP2, where replies and messages cannot be told apart.
+#[cold]
+fn may_subscriber(command: &Command) -> bool {
+    command.flags.has(Flags::PUSHES) || command.flags.has(Flags::WHILE_SUBSCRIBED)
+}
+
+/// Whether the reply is made of pushes, which CLIENT REPLY does not mute.
+fn is_push(request: &Request) -> bool {
+    matches!(request.verdict, Verdict::Run(command) if command.flags.has(Flags::PUSHES))
 }
 
 #[cold]

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::memory;
 use crate::reply::Reply;
 use crate::server::Server;
+use crate::server::pubsub::Feed;
 
 pub(super) const SPECS: &[Spec] = &[Spec {
     name: "info",
@@ -101,7 +102,7 @@ fn clients(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     fields.add("maxclients", server.config.maxclients());
     fields.add("blocked_clients", 0);
     fields.add("tracking_clients", 0);
-    fields.add("pubsub_clients", 0);
+    fields.add("pubsub_clients", server.pubsub.subscriber_count());
 }
 
 fn memory(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
@@ -143,8 +144,9 @@ fn stats(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     fields.add("evicted_keys", 0);
     fields.add("keyspace_hits", stats.hits());
     fields.add("keyspace_misses", stats.misses());
-    fields.add("pubsub_channels", 0);
-    fields.add("pubsub_patterns", 0);
+    fields.add("pubsub_channels", server.pubsub.channel_count(Feed::Channel));
+    fields.add("pubsub_patterns", server.pubsub.pattern_count());
+    fields.add("pubsubshard_channels", server.pubsub.channel_count(Feed::Shard));
     fields.add("client_query_buffer_limit_disconnections", stats.query_limit_disconnections());
     fields.add("client_output_buffer_limit_disconnections", stats.output_limit_disconnections());
     fields.add("kiba_panics", stats.panics());

@@ -29,6 +29,7 @@ mod keyspace;
 mod list;
 mod memory;
 mod object;
+mod pubsub;
 mod registry;
 mod scan;
 mod server;
@@ -46,6 +47,7 @@ mod wait;
 mod zset;
 
 pub use call::Call;
+pub(crate) use pubsub::deliver;
 pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
 pub use registry::{Command, by_index, commands, find, subcommand};
 
@@ -159,6 +161,12 @@ flags! {
     NAMED_DATABASES = 18, "";
     /// Leaves the access clocks of its keys alone: it asks about a key, not for its value.
     NO_TOUCH = 19, "";
+    /// About channels and patterns.
+    PUBSUB = 28, "pubsub";
+    /// Its reply is made of pushes, which CLIENT REPLY does not mute; subscribers may ask for it in RESP2.
+    PUSHES = 29, "";
+    /// Subscribers may ask for it in RESP2, where they can ask for little else.
+    WHILE_SUBSCRIBED = 30, "";
     /// Its look-ups are neither hits nor misses.
     UNCOUNTED = 20, "";
 }
@@ -466,6 +474,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("generic", sort::SPECS),
     ("generic", wait::SPECS),
     ("transactions", transaction::SPECS),
+    ("pubsub", pubsub::SPECS),
     ("connection", connection::SPECS),
     ("connection", client::SPECS),
     ("server", database::SPECS),

@@ -109,6 +109,7 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server)
     }
     let Batch { input, spans, requests, keys, reply, now, .. } = &mut **batch;
     reply.array(requests.len());
+    session.is_executing = true;
     for request in requests.iter() {
         let Verdict::Run(command) = request.verdict else { unreachable!("only commands that can run are queued") };
         let spans = &spans[request.spans()];
@@ -129,6 +130,7 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server)
             _ => held::run(held, command, &keys[request.keys()], &call, reply, &tally),
         }
     }
+    session.is_executing = false;
     server.stats.add_tally(&tally);
 }
 

@@ -3,10 +3,12 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use atomic_waker::AtomicWaker;
 use dashmap::DashMap;
 
-use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering};
+use super::outbox::{Message, Outbox, Pushed};
+use super::pubsub::Subscriptions;
+use crate::config::{Class, Config};
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicWaker, Ordering};
 
 /// One connection as others see it. Its own connection writes, anybody reads, all without order between fields.
 #[derive(Debug)]
@@ -34,6 +36,12 @@ pub struct Client {
     pub last_command: AtomicU32,
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
+    /// What others push to it.
+    pub outbox: Outbox,
+    /// Channels, patterns and shard channels that it listens to: their numbers.
+    pub listening: [AtomicU32; 3],
+    is_subscriber: AtomicBool,
+    subscriptions: Mutex<Option<Box<Subscriptions>>>,
     texts: Mutex<Texts>,
     is_killed: AtomicBool,
     waker: AtomicWaker,
@@ -79,6 +87,57 @@ impl Client {
         // Registered before looking, so that a kill in between is not missed.
         self.register(cx.waker());
         if self.is_killed() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    }
+
+    /// Pushes a message, which its connection's task sends. A client that has not read too much of it is killed.
+    pub fn push(&self, message: Message, config: &Config) {
+        match self.outbox.push(message, config.output_limit(self.class())) {
+            Pushed::First => self.wake(),
+            Pushed::TooMuch => self.kill(),
+            Pushed::Behind | Pushed::Closed => {}
+        }
+    }
+
+    /// Ready once messages wait or the connection is to end; until then the task is woken when that changes.
+    pub fn poll_news(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        // Registered before looking, so that a message in between is not missed.
+        if !crate::sync::planted("outbox-looked-at-before-waiting") {
+            self.register(cx.waker());
+        }
+        let is_ready = self.outbox.has_news() || self.is_killed();
+        if crate::sync::planted("outbox-looked-at-before-waiting") {
+            self.register(cx.waker());
+        }
+        if is_ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    }
+
+    /// Whether it listens to anything: in RESP2 it is in another mode then.
+    #[inline]
+    pub fn is_subscriber(&self) -> bool {
+        self.is_subscriber.load(Ordering::Relaxed)
+    }
+
+    /// The class of its output limit.
+    pub fn class(&self) -> Class {
+        if self.is_subscriber() { Class::Pubsub } else { Class::Normal }
+    }
+
+    /// Notes how many channels, patterns and shard channels it listens to.
+    pub(super) fn listens(&self, counts: [usize; 3]) {
+        for (shown, count) in self.listening.iter().zip(counts) {
+            shown.store(count as u32, Ordering::Relaxed);
+        }
+        self.is_subscriber.store(counts != [0; 3], Ordering::Relaxed);
+    }
+
+    /// Runs `f` on what it listens to. Nobody but its own connection asks.
+    pub(super) fn with_subscriptions<T>(&self, f: impl FnOnce(&mut Subscriptions) -> T) -> T {
+        let mut own = self.subscriptions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let result = f(own.get_or_insert_default());
+        if !self.is_subscriber() {
+            *own = None;
+        }
+        result
     }
 
     pub fn texts(&self) -> Texts {
@@ -140,6 +199,10 @@ impl Clients {
             last_command: AtomicU32::new(u32::MAX),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            outbox: Outbox::default(),
+            listening: Default::default(),
+            is_subscriber: AtomicBool::new(false),
+            subscriptions: Mutex::default(),
             texts: Mutex::new(Texts::default()),
             is_killed: AtomicBool::new(false),
             waker: AtomicWaker::new(),

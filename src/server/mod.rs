@@ -3,8 +3,10 @@
 pub mod clients;
 pub mod home;
 pub mod open_files;
+pub mod outbox;
 mod pace;
 pub mod pause;
+pub mod pubsub;
 mod stats;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -12,6 +14,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use clients::Clients;
 pub use pace::Pace;
 pub use pause::{Pause, PauseMode};
+pub use pubsub::PubSub;
 pub use stats::{Count, Stats, Tally};
 
 use crate::config::Config;
@@ -27,6 +30,7 @@ pub struct Server {
     /// Commands per second, for INFO.
     pub pace: Pace,
     pub pause: Pause,
+    pub pubsub: PubSub,
     pub env: Env,
     /// Set when the server is to stop; every client is woken then.
     stopping: AtomicBool,
@@ -52,6 +56,7 @@ impl Server {
             stats: Stats::default(),
             pace: Pace::default(),
             pause: Pause::default(),
+            pubsub: PubSub::default(),
             env: Env::new(hasher),
             stopping: AtomicBool::new(false),
             stop: tokio::sync::Notify::new(),
