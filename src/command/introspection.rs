@@ -322,6 +322,7 @@ fn categories(command: &Command) -> Vec<&'static str> {
         "admin" => is_admin,
         "fast" => flags.has(Flags::FAST),
         "slow" => !flags.has(Flags::FAST),
+        "pubsub" => flags.has(Flags::PUBSUB),
         "blocking" => flags.has(Flags::BLOCKING),
         "dangerous" => is_admin || DANGEROUS.contains(&command.full_name),
         category => of_group.contains(&category),

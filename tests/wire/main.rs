@@ -22,6 +22,7 @@ mod list;
 mod object;
 mod oracle;
 mod protocol;
+mod pubsub;
 mod random;
 mod redis_crate;
 mod scan;
