@@ -3,14 +3,14 @@
 //! In a model build (`--cfg kiba_loom`) the same names are loom's, and the sharded map is a stand-in with the few
 //! methods that the engine uses, so that the models in `loom-tests/` run the real types.
 
-#[cfg(kiba_loom)]
-pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-#[cfg(not(kiba_loom))]
-pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 #[cfg(not(kiba_loom))]
 pub use atomic_waker::AtomicWaker;
 #[cfg(kiba_loom)]
+pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+#[cfg(kiba_loom)]
 pub use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(kiba_loom))]
+pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 #[cfg(not(kiba_loom))]
 pub use std::sync::{Mutex, MutexGuard};
 // loom's `Arc` has no `Weak`; reference counts are not what the models are about.

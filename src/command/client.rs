@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
-use super::{Arity, Call, Flags, Keys, Next, Run, Spec, connection, help};
+use super::{Arity, Call, Flags, Keys, Next, Run, Spec, connection, help, tracking};
 use crate::error::Error;
 use crate::number::parse_i64;
 use crate::reply::Reply;
 use crate::server::PauseMode;
 use crate::server::clients::Client;
+use crate::server::tracking::mode;
 use crate::session::{Replies, Session};
 use crate::sync::Ordering::Relaxed;
 
@@ -27,6 +28,7 @@ const KNOWN: Flags = FLAGS.and(Flags::SENTINEL);
 const ADMIN: Flags = KNOWN.and(Flags::ADMIN);
 
 const SUBCOMMANDS: &[Spec] = &[
+    tracking::CACHING,
     Spec {
         name: "getname",
         arity: Arity::exactly(2),
@@ -37,6 +39,7 @@ const SUBCOMMANDS: &[Spec] = &[
         complexity: "O(1)",
         summary: "Returns the name of the connection.",
     },
+    tracking::GETREDIR,
     Spec {
         name: "help",
         arity: Arity::exactly(2),
@@ -148,6 +151,8 @@ const SUBCOMMANDS: &[Spec] = &[
         complexity: "O(1)",
         summary: "Sets the connection name.",
     },
+    tracking::TRACKING,
+    tracking::TRACKINGINFO,
     Spec {
         name: "unblock",
         arity: Arity::at_least(3),
@@ -472,7 +477,7 @@ fn write_line(client: &Client, text: &mut String) {
         text,
         "id={} addr={} laddr={} fd=0 name={} age={} idle={idle} flags={} db={} sub={} psub={} ssub={} multi={queued} \
          watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={} tot-mem={} \
-         events=r cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={}",
+         events=r cmd={command} user={} redir={} resp={} lib-name={} lib-ver={}",
         client.id,
         client.addr,
         client.laddr,
@@ -488,6 +493,7 @@ fn write_line(client: &Client, text: &mut String) {
         waiting.bytes,
         query + waiting.bytes as u64,
         connection::USER,
+        tracking::redirection(client),
         client.resp.load(Relaxed),
         texts.lib_name,
         texts.lib_ver,
@@ -498,9 +504,14 @@ fn write_line(client: &Client, text: &mut String) {
 fn flags(client: &Client) -> String {
     // Only a Unix socket has no port of the peer.
     let is_unix = client.addr.ends_with(":0");
+    let modes = client.tracking_modes();
     let flags = [
+        (client.is_monitor.load(Relaxed), 'O'),
         (client.is_subscriber(), 'P'),
         (client.queued.load(Relaxed) != u32::MAX, 'x'),
+        (modes & mode::ON != 0, 't'),
+        (modes & mode::BROKEN != 0, 'R'),
+        (modes & mode::BCAST != 0, 'B'),
         (client.is_killed(), 'A'),
         (is_unix, 'U'),
         (client.no_evict.load(Relaxed), 'e'),

@@ -101,7 +101,7 @@ fn clients(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     fields.add("connected_clients", server.clients.len());
     fields.add("maxclients", server.config.maxclients());
     fields.add("blocked_clients", 0);
-    fields.add("tracking_clients", 0);
+    fields.add("tracking_clients", server.tracking.client_count());
     fields.add("pubsub_clients", server.pubsub.subscriber_count());
 }
 
@@ -146,6 +146,9 @@ fn stats(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     fields.add("keyspace_misses", stats.misses());
     fields.add("pubsub_channels", server.pubsub.channel_count(Feed::Channel));
     fields.add("pubsub_patterns", server.pubsub.pattern_count());
+    fields.add("tracking_total_keys", server.tracking.key_count());
+    fields.add("tracking_total_items", server.tracking.item_count());
+    fields.add("tracking_total_prefixes", server.tracking.prefix_count());
     fields.add("pubsubshard_channels", server.pubsub.channel_count(Feed::Shard));
     fields.add("client_query_buffer_limit_disconnections", stats.query_limit_disconnections());
     fields.add("client_output_buffer_limit_disconnections", stats.output_limit_disconnections());

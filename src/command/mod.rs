@@ -40,6 +40,7 @@ mod substring;
 mod syntax;
 #[cfg(all(test, not(kiba_loom)))]
 mod tests;
+mod tracking;
 mod transaction;
 mod ttl;
 mod typed;
@@ -47,8 +48,8 @@ mod wait;
 mod zset;
 
 pub use call::Call;
-pub(crate) use pubsub::deliver;
 pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
+pub(crate) use pubsub::deliver;
 pub use registry::{Command, by_index, commands, find, subcommand};
 
 use smallvec::SmallVec;
@@ -58,7 +59,7 @@ use crate::reply::{Reply, Resp};
 use crate::server::Tally;
 use crate::session::Session;
 use crate::store::table::{Raw, Table};
-use crate::store::{Entry, Part, Slot};
+use crate::store::{Entry, Heard, Part, Slot};
 
 /// One command or subcommand.
 #[derive(Debug)]
@@ -264,6 +265,8 @@ pub enum Next {
 pub enum Effect {
     None,
     Changed(Event),
+    /// A change that two events tell of: of the value, then of something else about the key.
+    Both(Event, Event),
 }
 
 /// What a command changed, by key number.
@@ -357,6 +360,9 @@ pub fn slot<'a>(part: &'a mut Part<'_>, key: Key, call: &Call<'a>) -> Slot<'a> {
 pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> Option<&'a Entry> {
     let found = live(table, key, call);
     count(found.is_some(), call, tally);
+    if found.is_none() && call.server.env.heard().has(Heard::MISSES) {
+        call.server.env.event(key.elsewhere.unwrap_or(call.db), call.arg(key.arg as usize), "keymiss");
+    }
     found
 }
 

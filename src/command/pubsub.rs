@@ -10,11 +10,9 @@ use crate::reply::Reply;
 use crate::server::pubsub::{Feed, Name};
 use crate::session::Session;
 
-const LISTEN: Flags =
-    Flags::PUBSUB.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE).and(Flags::PUSHES);
+const LISTEN: Flags = Flags::PUBSUB.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE).and(Flags::PUSHES);
 const KNOWN: Flags = LISTEN.and(Flags::SENTINEL);
-const POST: Flags =
-    Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::MAY_REPLICATE);
+const POST: Flags = Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::MAY_REPLICATE);
 const ASK: Flags = Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE);
 
 pub(super) const SPECS: &[Spec] = &[

@@ -452,6 +452,8 @@ static ROWS: &[(&str, &str)] = &[
     ("sunsubscribe", "[shardchannel [shardchannel ...]]"),
     ("unsubscribe", "[channel [channel ...]]"),
     ("auth", "[username] password"),
+    ("client|caching", "<YES | NO>"),
+    ("client|tracking", "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]"),
     ("client|kill", "<ip:port | <ID client-id | TYPE <NORMAL | MASTER | REPLICA | PUBSUB> | USER username | ADDR ip:port | LADDR ip:port | SKIPME <YES | NO> | MAXAGE maxage> ...>"),
     ("client|list", "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB> | ID client-id [client-id ...]]"),
     ("client|no-evict", "<ON | OFF>"),

@@ -1,13 +1,16 @@
 //! Running one data command while everything it can reach is held exclusively: what both engines share.
 
-use super::apply::apply;
+use smallvec::SmallVec;
+
+use super::apply::{Changed, apply, comes_late};
 use crate::command::{
-    Call, Command, Effect, Effects, Entries, Held, Key, Parts, Progress, Run, Slots, Step, WholeRun, lookup,
+    Call, Command, Effect, Effects, Entries, Flags, Held, Key, Parts, Progress, Run, Slots, Step, WholeRun, lookup,
 };
 use crate::error::Error;
 use crate::reply::{Mark, Reply};
 use crate::server::Tally;
-use crate::store::{Part, Slot};
+use crate::store::table::Table;
+use crate::store::{Heard, Part, Slot};
 
 /// Runs a command that writes one key.
 #[inline]
@@ -19,9 +22,11 @@ pub fn write(
     reply: &mut Reply,
 ) {
     let mark = reply.mark();
+    remember(std::slice::from_ref(&key), call);
     let mut slot = crate::command::slot(part, key, call);
+    let existed = slot.exists();
     match run(&mut slot, call, reply) {
-        Ok(effect) => apply(part, key, effect),
+        Ok(effect) => apply(part, changed(key, existed, call), effect),
         Err(error) => {
             reply.rewind(mark);
             reply.fail(error);
@@ -38,36 +43,79 @@ pub fn write_many(
     reply: &mut Reply,
 ) {
     let mark = reply.mark();
+    remember(keys, call);
+    let existed = existing(parts, keys, call);
     let outcome = run(&mut Slots::new(parts, keys, call), call, reply);
-    conclude(outcome, parts, keys, call, mark, reply);
+    conclude(outcome, parts, keys, &existed, call, mark, reply);
 }
 
 /// Runs a command on everything there is, which is held.
 pub fn whole(run: WholeRun, held: &mut dyn Held, keys: &[Key], call: &Call<'_>, reply: &mut Reply) {
     let mark = reply.mark();
+    remember(keys, call);
+    let existed = existing(held, keys, call);
     let outcome = run(held, keys, call, reply);
-    conclude(outcome, held, keys, call, mark, reply);
+    conclude(outcome, held, keys, &existed, call, mark, reply);
 }
 
 fn conclude(
     outcome: Result<Effects, Error>,
     parts: &mut dyn Parts,
     keys: &[Key],
+    existed: &[bool],
     call: &Call<'_>,
     mark: Mark,
     reply: &mut Reply,
 ) {
     match outcome {
         Ok(effects) => {
+            if let Some(&(i, Effect::Changed(event))) = effects.last()
+                && comes_late(event)
+                && call.server.env.heard().has(Heard::EVENTS)
+            {
+                call.server.env.event(keys[i].elsewhere.unwrap_or(call.db), call.arg(keys[i].arg as usize), "new");
+            }
             for (i, effect) in effects {
                 let key = keys[i];
-                apply(&mut parts.part(key.elsewhere.unwrap_or(call.db), key.hash), key, effect);
+                // Those that are replaced by another key's value are made anew.
+                let is_replaced = matches!(effect, Effect::Changed(event) if event.0 == "copy_to");
+                let existed = !is_replaced && existed.get(i).is_none_or(|&existed| existed);
+                let mut part = parts.part(key.elsewhere.unwrap_or(call.db), key.hash);
+                apply(&mut part, changed(key, existed, call), effect);
             }
         }
         Err(error) => {
             reply.rewind(mark);
             reply.fail(error);
         }
+    }
+}
+
+fn changed<'a>(key: Key, existed: bool, call: &Call<'a>) -> Changed<'a> {
+    Changed { bytes: call.arg(key.arg as usize), hash: key.hash, existed, by: call.client }
+}
+
+/// Which keys exist, where somebody listens to events; nothing otherwise.
+fn existing<P: Parts + ?Sized>(parts: &P, keys: &[Key], call: &Call<'_>) -> SmallVec<[bool; 4]> {
+    if !call.server.env.heard().has(Heard::EVENTS) {
+        return SmallVec::new();
+    }
+    let exists = |key: &Key| {
+        let db = key.elsewhere.unwrap_or(call.db);
+        u32::from(db) < call.server.config.databases() && {
+            let table = parts.table(db, key.hash);
+            let found = table.find_key(key.hash, call.arg(key.arg as usize)).map(|at| table.entry(at));
+            found.is_some_and(|entry| !entry.is_expired(call.now))
+        }
+    };
+    keys.iter().map(exists).collect()
+}
+
+/// Notes that a client which keeps copies of what it reads reads these keys. They are held, so that no change is missed.
+#[inline]
+pub fn remember(keys: &[Key], call: &Call<'_>) {
+    if call.tracks && call.command.flags.has(Flags::READONLY) {
+        keys.iter().for_each(|key| call.server.tracking.remember(call.arg(key.arg as usize), call.client, call.server));
     }
 }
 
@@ -92,11 +140,15 @@ pub fn run(
     match command.spec.run {
         Run::Read(run) => {
             let key = keys[0];
+            remember(keys, call);
             let entry = lookup(held.table(call.db, key.hash), key, call, tally);
             settle(run(entry, call, reply), mark, reply);
         }
         Run::Write(run) => write(run, &mut held.part(call.db, keys[0].hash), keys[0], call, reply),
-        Run::ReadMany(run) => settle(run(&Entries::new(held, keys, call, tally), call, reply), mark, reply),
+        Run::ReadMany(run) => {
+            remember(keys, call);
+            settle(run(&Entries::new(held, keys, call, tally), call, reply), mark, reply);
+        }
         Run::WriteMany(run) => write_many(run, held, keys, call, reply),
         Run::Walk(run) => {
             let mut progress = Progress::start(reply.resp());

@@ -113,8 +113,18 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server)
     for request in requests.iter() {
         let Verdict::Run(command) = request.verdict else { unreachable!("only commands that can run are queued") };
         let spans = &spans[request.spans()];
-        let call =
-            Call { input, spans, command, now: *now, db: session.db, no_touch: session.client.no_touch(), server };
+        let tracks = session.client.tracks();
+        let call = Call {
+            input,
+            spans,
+            command,
+            now: *now,
+            db: session.db,
+            no_touch: session.client.no_touch(),
+            client: session.client.id,
+            tracks,
+            server,
+        };
         reply.set_resp(session.resp);
         match command.spec.run {
             Run::Session(run) | Run::SessionOr(run, _) | Run::SessionElse(run, _) => {
@@ -135,7 +145,7 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server)
 }
 
 /// The database that is selected after a queued request: SELECT changes it for those that follow.
-fn selected(batch: &Batch, request: &Request, db: u16, databases: u16) -> u16 {
+pub(crate) fn selected(batch: &Batch, request: &Request, db: u16, databases: u16) -> u16 {
     let Verdict::Run(command) = request.verdict else { return db };
     if command.spec.name != "select" {
         return db;

@@ -48,7 +48,7 @@ impl Drop for Registration {
         }
         // What is pushed from now on finds nobody.
         self.client.outbox.close();
-        self.server.pubsub.leave(&self.client);
+        self.server.forget(&self.client);
         self.server.clients.remove(self.client.id);
     }
 }

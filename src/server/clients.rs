@@ -7,6 +7,7 @@ use dashmap::DashMap;
 
 use super::outbox::{Message, Outbox, Pushed};
 use super::pubsub::Subscriptions;
+use super::tracking::mode;
 use crate::config::{Class, Config};
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicWaker, Ordering};
 
@@ -42,6 +43,11 @@ pub struct Client {
     pub listening: [AtomicU32; 3],
     is_subscriber: AtomicBool,
     subscriptions: Mutex<Option<Box<Subscriptions>>>,
+    pub is_monitor: AtomicBool,
+    /// Bits of [`mode`].
+    tracking: AtomicU32,
+    /// Who is told of changes in its place; written by its own connection.
+    redirect: Mutex<Option<Arc<Self>>>,
     texts: Mutex<Texts>,
     is_killed: AtomicBool,
     waker: AtomicWaker,
@@ -90,12 +96,61 @@ impl Client {
     }
 
     /// Pushes a message, which its connection's task sends. A client that has not read too much of it is killed.
-    pub fn push(&self, message: Message, config: &Config) {
-        match self.outbox.push(message, config.output_limit(self.class())) {
+    pub fn push(&self, message: Message, config: &Config) -> Pushed {
+        let pushed = self.outbox.push(message, config.output_limit(self.class()));
+        match pushed {
             Pushed::First => self.wake(),
             Pushed::TooMuch => self.kill(),
             Pushed::Behind | Pushed::Closed => {}
         }
+        pushed
+    }
+
+    pub fn is_resp3(&self) -> bool {
+        self.resp.load(Ordering::Relaxed) == 3
+    }
+
+    /// Bits of [`mode`]; 0 when it does not track.
+    pub fn tracking_modes(&self) -> u32 {
+        self.tracking.load(Ordering::Relaxed)
+    }
+
+    /// Whether what the next command reads is to be noted.
+    #[inline]
+    pub fn tracks(&self) -> bool {
+        let modes = self.tracking_modes();
+        modes & mode::ON != 0 && {
+            let is_told = modes & mode::CACHING != 0;
+            modes & mode::BCAST == 0 && (modes & mode::OPTIN == 0 || is_told) && (modes & mode::OPTOUT == 0 || !is_told)
+        }
+    }
+
+    /// Whether CLIENT CACHING was given for the next command.
+    #[inline]
+    pub fn is_caching_told(&self) -> bool {
+        self.tracking_modes() & mode::CACHING != 0
+    }
+
+    pub fn tell_caching(&self, is_told: bool) {
+        if is_told {
+            self.tracking.fetch_or(mode::CACHING, Ordering::Relaxed);
+        } else {
+            self.tracking.fetch_and(!mode::CACHING, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn set_tracking(&self, modes: u32, redirect: Option<Arc<Self>>) {
+        *self.redirect.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = redirect;
+        self.tracking.store(modes, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_tracking_mode(&self, bit: u32) {
+        self.tracking.fetch_or(bit, Ordering::Relaxed);
+    }
+
+    /// Who is told of changes in its place.
+    pub fn redirect(&self) -> Option<Arc<Self>> {
+        self.redirect.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Ready once messages wait or the connection is to end; until then the task is woken when that changes.
@@ -203,6 +258,9 @@ impl Clients {
             listening: Default::default(),
             is_subscriber: AtomicBool::new(false),
             subscriptions: Mutex::default(),
+            is_monitor: AtomicBool::new(false),
+            tracking: AtomicU32::new(0),
+            redirect: Mutex::default(),
             texts: Mutex::new(Texts::default()),
             is_killed: AtomicBool::new(false),
             waker: AtomicWaker::new(),

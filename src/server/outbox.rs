@@ -174,6 +174,11 @@ impl Outbox {
         }
     }
 
+    /// Whether it takes no more messages.
+    pub fn is_closed(&self) -> bool {
+        self.queue().state != State::Open
+    }
+
     /// Whether it was closed because the peer did not read.
     pub fn is_over(&self) -> bool {
         self.queue().state == State::Over
@@ -275,7 +280,8 @@ mod tests {
         for _ in 0..100 {
             assert_ne!(outbox.push(message.clone(), limit(60)), Pushed::TooMuch);
         }
-        let long_ago = Instant::now().checked_sub(std::time::Duration::from_secs(62)).expect("the machine is up longer");
+        let long_ago =
+            Instant::now().checked_sub(std::time::Duration::from_secs(62)).expect("the machine is up longer");
         outbox.queue().over_since = Some(long_ago);
         assert_eq!(outbox.push(message, limit(60)), Pushed::TooMuch);
     }

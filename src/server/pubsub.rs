@@ -80,10 +80,12 @@ impl PubSub {
     fn publish_to_patterns(&self, channel: &[u8], message: &[u8], config: &Config) -> usize {
         let patterns = self.patterns.read().unwrap_or_else(PoisonError::into_inner);
         let matching = patterns.iter().filter(|(pattern, _)| glob::matches(pattern, channel));
-        matching.map(|(pattern, subscribers)| {
-            let message = Message::push(&[b"pmessage", pattern, channel, message]);
-            push_to(subscribers, &message, config)
-        }).sum()
+        matching
+            .map(|(pattern, subscribers)| {
+                let message = Message::push(&[b"pmessage", pattern, channel, message]);
+                push_to(subscribers, &message, config)
+            })
+            .sum()
     }
 
     /// Adds a subscription. Returns how many of its kind the client has: channels and patterns count together.
@@ -220,7 +222,9 @@ fn publish_to(channels: &Channels, kind: &[u8], channel: &[u8], message: &[u8], 
 }
 
 fn push_to(subscribers: &Subscribers, message: &Message, config: &Config) -> usize {
-    subscribers.values().for_each(|client| client.push(message.clone(), config));
+    for client in subscribers.values() {
+        client.push(message.clone(), config);
+    }
     subscribers.len()
 }
 

@@ -45,7 +45,7 @@ impl Sharded {
 
     /// Runs requests until one needs slices (a walk), or the replies are large; returns where it stopped.
     fn run(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> usize {
-        let Batch { input, spans, requests, keys, reply, now, no_touch } = batch;
+        let Batch { input, spans, requests, keys, reply, now, no_touch, client, tracks } = batch;
         let tally = Tally::default();
         let mut at = range.start;
         'windows: while at < range.end {
@@ -64,7 +64,17 @@ impl Sharded {
                     break 'windows;
                 }
                 let spans = &spans[request.spans()];
-                let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &self.server };
+                let call = Call {
+                    input,
+                    spans,
+                    command,
+                    now: *now,
+                    db,
+                    no_touch: *no_touch,
+                    client: *client,
+                    tracks: *tracks,
+                    server: &self.server,
+                };
                 self.run_one(&mut lock, &call, &keys[request.keys()], reply, &tally);
                 at += 1;
                 if reply.len() >= FLUSH {
@@ -85,13 +95,18 @@ impl Sharded {
             Run::Read(run) => {
                 let (id, key) = (self.shards.part_of(call.db, keys[0].hash), keys[0]);
                 let mark = reply.mark();
-                let read = self.shards.hot(id).read(|copy| {
-                    copy.find(key, call, tally).map(|entry| held::settle(run(Some(entry), call, reply), mark, reply))
-                });
-                if read.flatten().is_some() {
-                    return;
+                // Who keeps copies itself is noted under the lock, so that it hears of the next change.
+                if !call.tracks {
+                    let read = self.shards.hot(id).read(|copy| {
+                        let entry = copy.find(key, call, tally);
+                        entry.map(|entry| held::settle(run(Some(entry), call, reply), mark, reply))
+                    });
+                    if read.flatten().is_some() {
+                        return;
+                    }
                 }
                 let table = lock.shared(&self.shards, id, env);
+                held::remember(keys, call);
                 let entry = lookup(table, key, call, tally);
                 held::settle(run(entry, call, reply), mark, reply);
                 let copy = entry.filter(|_| hot::is_popular(key.hash));
@@ -106,6 +121,7 @@ impl Sharded {
             Run::ReadMany(run) => {
                 *lock = Lock::None;
                 let tables = self.shards.read_all(self.parts_of(call.db, keys), env);
+                held::remember(keys, call);
                 let mark = reply.mark();
                 held::settle(run(&Entries::new(&tables, keys, call, tally), call, reply), mark, reply);
             }
@@ -146,11 +162,21 @@ impl Sharded {
         let mut progress = Progress::start(batch.reply.resp());
         loop {
             {
-                let Batch { input, spans, requests, reply, now, no_touch, .. } = &mut *batch;
+                let Batch { input, spans, requests, reply, now, no_touch, client, tracks, .. } = &mut *batch;
                 let Verdict::Run(command) = requests[at].verdict else { unreachable!("checked by the caller") };
                 let Run::Walk(run) = command.spec.run else { unreachable!("checked by the caller") };
                 let spans = &spans[requests[at].spans()];
-                let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &self.server };
+                let call = Call {
+                    input,
+                    spans,
+                    command,
+                    now: *now,
+                    db,
+                    no_touch: *no_touch,
+                    client: *client,
+                    tracks: *tracks,
+                    server: &self.server,
+                };
                 let mark = reply.mark();
                 let mut keyspace = Unheld { shards: &self.shards, env: &self.server.env };
                 match run(&mut keyspace, &mut progress, &call, reply) {
