@@ -72,8 +72,10 @@ fn monitor(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<
     if session.is_executing {
         return Err(Error::Other("ERR MONITOR isn't allowed for DENY BLOCKING client"));
     }
-    call.server.monitors.add(&session.client);
-    reply.ok();
+    // Who watches already gets no reply, as in Redis.
+    if call.server.monitors.add(&session.client) {
+        reply.ok();
+    }
     Ok(Next::Continue)
 }
 

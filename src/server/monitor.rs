@@ -25,11 +25,12 @@ impl Monitors {
         self.count.load(Ordering::Relaxed) > 0
     }
 
-    pub fn add(&self, client: &Arc<Client>) {
+    /// Whether it was not one before.
+    pub fn add(&self, client: &Arc<Client>) -> bool {
         let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
         clients.insert(client.id, Arc::clone(client));
-        client.is_monitor.store(true, Ordering::Relaxed);
         self.count.store(clients.len(), Ordering::Relaxed);
+        !client.is_monitor.swap(true, Ordering::Relaxed)
     }
 
     pub fn remove(&self, client: &Client) {

@@ -149,8 +149,11 @@ impl Outbox {
     /// Takes all that waits, in order.
     pub fn take(&self) -> News {
         let mut queue = self.queue();
-        self.has_news.store(false, Ordering::Relaxed);
         let messages = std::mem::take(&mut queue.messages);
+        if crate::sync::planted("outbox-news-forgotten") {
+            drop(queue);
+        }
+        self.has_news.store(false, Ordering::Relaxed);
         let bytes = messages.iter().map(Message::len).sum();
         News { messages, bytes }
     }
