@@ -25,7 +25,7 @@ pub(super) const SPECS: &[Spec] = &[
         run: Run::Session(monitor),
         flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE),
         since: "1.0.0",
-        complexity: "",
+        complexity: "O(1) to begin; each command costs O(N) where N is the number of those who watch.",
         summary: "Listens for all requests received by the server in real-time.",
     },
     Spec {

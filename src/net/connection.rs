@@ -150,7 +150,8 @@ impl<E: Engine> Connection<E> {
     async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S, client: &Client) -> io::Result<Option<Box<Batch>>> {
         let timeout = self.server.config.timeout();
         // Whoever listens may be silent.
-        let idle_seconds = if client.is_subscriber() { 0 } else { timeout };
+        let is_listening = client.is_subscriber() || client.is_monitor.load(Ordering::Relaxed);
+        let idle_seconds = if is_listening { 0 } else { timeout };
         let reading = poll_fn(|cx| {
             if client.is_killed() || self.server.is_stopping() {
                 return Poll::Ready(Ok(None));

@@ -86,6 +86,8 @@ struct Queue {
     messages: VecDeque<Message>,
     /// Bytes of messages that have not been sent, those that were taken included.
     bytes: usize,
+    /// Of them, those of the messages above.
+    untaken: usize,
     /// Since when there are more of them than the soft limit allows.
     over_since: Option<Instant>,
     state: State,
@@ -125,12 +127,11 @@ impl Outbox {
             return Pushed::Closed;
         }
         queue.bytes += message.len();
+        queue.untaken += message.len();
         queue.messages.push_back(message);
         if queue.is_too_much(limit) {
-            let bytes = queue.bytes;
-            queue.close(State::Over);
-            // For the log.
-            queue.bytes = bytes;
+            // Its own task frees the messages, since there may be many.
+            queue.state = State::Over;
             self.has_news.store(false, Ordering::Relaxed);
             return Pushed::TooMuch;
         }
@@ -150,11 +151,11 @@ impl Outbox {
     pub fn take(&self) -> News {
         let mut queue = self.queue();
         let messages = std::mem::take(&mut queue.messages);
+        let bytes = std::mem::take(&mut queue.untaken);
         if crate::sync::planted("outbox-news-forgotten") {
             drop(queue);
         }
         self.has_news.store(false, Ordering::Relaxed);
-        let bytes = messages.iter().map(Message::len).sum();
         News { messages, bytes }
     }
 
@@ -172,9 +173,13 @@ impl Outbox {
     pub fn close(&self) {
         let mut queue = self.queue();
         if queue.state == State::Open {
-            queue.close(State::Closed);
-            self.has_news.store(false, Ordering::Relaxed);
+            queue.state = State::Closed;
         }
+        self.has_news.store(false, Ordering::Relaxed);
+        (queue.bytes, queue.untaken) = (0, 0);
+        let messages = std::mem::take(&mut queue.messages);
+        drop(queue);
+        drop(messages);
     }
 
     /// Whether it takes no more messages.
@@ -209,12 +214,6 @@ impl Queue {
         }
         let since = *self.over_since.get_or_insert_with(Instant::now);
         since.elapsed().as_secs() > limit.soft_seconds
-    }
-
-    fn close(&mut self, state: State) {
-        self.messages = VecDeque::new();
-        self.bytes = 0;
-        self.state = state;
     }
 }
 
@@ -272,7 +271,10 @@ mod tests {
         assert_eq!(outbox.push(message.clone(), limit), Pushed::TooMuch);
         assert!(outbox.is_over() && !outbox.has_news());
         assert_eq!(outbox.push(message.clone(), limit), Pushed::Closed);
-        assert_eq!(outbox.waiting(), Waiting { messages: 0, bytes: 4 * message.len() });
+        assert_eq!(outbox.waiting().bytes, 4 * message.len());
+        outbox.close();
+        assert!(outbox.is_over());
+        assert_eq!(outbox.waiting(), Waiting::default());
     }
 
     #[test]
