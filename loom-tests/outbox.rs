@@ -119,6 +119,8 @@ fn two_publishers_wake_one_that_waits() {
             found += client.outbox.take().messages.len();
         }
         assert_eq!(found, 2);
-        publishers.map(|publisher| publisher.join().expect("joins"));
+        for publisher in publishers {
+            publisher.join().expect("joins");
+        }
     });
 }
