@@ -105,7 +105,10 @@ same_as_redis! {
         client.call("SET a 1 PX 30");
         client.call("HSET h f v");
         client.call("PEXPIRE h 60");
-        expect(&mut listener, &[("__keyevent@0__:expired", "a"), ("__keyevent@0__:expired", "h")]);
+        // Redis looks ten times a second, and takes them in no order.
+        let mut keys = [(); 2].map(|()| listener.read().items()[3].text());
+        keys.sort();
+        assert_eq!(keys, ["a", "h"]);
         client.call("DEBUG SET-ACTIVE-EXPIRE 0");
         client.call("SET b 1 PX 10");
         std::thread::sleep(Duration::from_millis(30));
