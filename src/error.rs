@@ -26,6 +26,8 @@ pub enum Error {
     Arity(&'static str),
     StringTooLong,
     DbIndexOutOfRange,
+    /// In RESP2, a client that listens asked for another command than those of its mode; full name in lower case.
+    OnlyWhileSubscribed(&'static str),
     /// More memory is in use than `maxmemory` allows.
     OutOfMemory,
     /// Any other fixed text, with its code.
@@ -51,6 +53,15 @@ impl Error {
             Self::DbIndexOutOfRange => "ERR DB index is out of range",
             Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::Other(text) => text,
+            Self::OnlyWhileSubscribed(name) => {
+                return out.extend(
+                    format!(
+                        "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+                         allowed in this context"
+                    )
+                    .bytes(),
+                );
+            }
             Self::InvalidExpire(name) => {
                 return out.extend(format!("ERR invalid expire time in '{name}' command").bytes());
             }

@@ -2,6 +2,7 @@
 //! commands to the engine, as many at a time as follow each other.
 
 use std::future::poll_fn;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::command::{Call, Command, Control, Flags, Next, Run};
@@ -11,6 +12,7 @@ use crate::engine::{Engine, FLUSH, Gone, Transaction, Watching};
 use crate::error::Error;
 use crate::lexer::INPUT_MAX;
 use crate::parser::{Batch, Request, Verdict};
+use crate::reply::Resp;
 use crate::server::block::{End, Wait};
 use crate::server::clients::Client;
 use crate::server::{Count, PauseMode, Server, now};
@@ -120,11 +122,15 @@ impl<E: Engine> Executor<E> {
             let (replies, mark) = (session.replies, batch.reply.mark());
             let request = batch.requests[*at];
             batch.reply.set_resp(session.resp);
-            let outcome = match admit(&self.server, session, &request) {
+            let first = *at;
+            let admission = admit(&self.server, session, &request);
+            let is_shown = matches!(admission, Admission::Data | Admission::Session(_) | Admission::Control(_));
+            let outcome = match admission {
                 Admission::Data => {
                     let end = self.run_of_data(&batch, *at);
                     let db = self.session().db;
-                    batch.no_touch = self.session().client.no_touch();
+                    let client = &self.session().client;
+                    (batch.no_touch, batch.client, batch.tracks) = (client.no_touch(), client.id, client.tracks());
                     (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
                     if *at < end && batch.reply.len() < FLUSH {
                         *at += 1;
@@ -183,6 +189,11 @@ impl<E: Engine> Executor<E> {
                     Outcome::Done
                 }
             };
+            if self.server.monitors.is_any() && is_shown {
+                self.show(&batch, first..*at);
+            }
+            self.forget_caching(&request);
+            let mark = if is_push(&request) { batch.reply.mark() } else { mark };
             self.mute(replies, mark, &mut batch);
             if outcome != Outcome::Done {
                 return Ok((batch, outcome));
@@ -236,12 +247,36 @@ impl<E: Engine> Executor<E> {
     /// How far the data commands that begin at `at` reach: none of them changes what may run.
     fn run_of_data(&self, batch: &Batch, at: usize) -> usize {
         let session = self.session();
-        if session.replies != Replies::On || self.server.pause.mode(batch.now).is_some() {
+        if session.replies != Replies::On
+            || session.client.is_caching_told()
+            || self.server.pause.mode(batch.now).is_some()
+        {
             return at + 1;
         }
         let rest = &batch.requests[at + 1..];
         let is_data = |request: &Request| matches!(admit(&self.server, session, request), Admission::Data);
         at + 1 + rest.iter().take_while(|request| is_data(request)).count()
+    }
+
+    /// MONITOR: shows requests that have run.
+    #[cold]
+    fn show(&self, batch: &Batch, requests: Range<usize>) {
+        let session = self.session();
+        for request in &batch.requests[requests] {
+            self.server.monitors.feed(batch, request, session.db, &session.client, &self.server.config);
+        }
+    }
+
+    /// CLIENT CACHING is about the next command that is not a CLIENT itself, or the next transaction.
+    #[inline]
+    fn forget_caching(&self, request: &Request) {
+        let session = self.session();
+        if session.client.is_caching_told()
+            && session.queue.is_none()
+            && !matches!(request.verdict, Verdict::Run(command) if command.full_name.starts_with("client|"))
+        {
+            session.client.tell_caching(false);
+        }
     }
 
     /// CLIENT REPLY: takes back what a muted command wrote.
@@ -362,6 +397,8 @@ impl<E: Engine> Executor<E> {
             }
             Control::Reset => {
                 end_transaction(session);
+                self.server.forget(&session.client);
+                crate::command::deliver(session, &mut batch.reply);
                 session.reset(self.server.config.requirepass().is_empty());
                 batch.reply.set_resp(session.resp);
                 batch.reply.simple("RESET");
@@ -393,7 +430,15 @@ impl<E: Engine> Executor<E> {
         let session = self.session.take().expect("present between requests");
         let sleep = Duration::ZERO;
         let transaction = Box::new(Transaction { batch: queued, session, watching, is_aborted: false, sleep });
+        let first_db = transaction.session.db;
         let mut done = *self.engine.transact(transaction).await?;
+        if self.server.monitors.is_any() && !done.is_aborted {
+            let (mut db, databases) = (first_db, self.server.config.databases() as u16);
+            for request in &done.batch.requests {
+                db = crate::engine::selected(&done.batch, request, db, databases);
+                self.server.monitors.feed(&done.batch, request, db, &done.session.client, &self.server.config);
+            }
+        }
         std::mem::swap(&mut done.batch.reply, &mut batch.reply);
         self.session = Some(done.session);
         let outcome = if done.sleep.is_zero() { Outcome::Done } else { self.sleep(done.sleep, &mut batch).await };
@@ -418,6 +463,9 @@ fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
     if command.flags.has(Flags::DENYOOM) && server.is_out_of_memory() {
         return Admission::Refuse(Error::OutOfMemory);
     }
+    if session.resp == Resp::V2 && session.client.is_subscriber() && !may_subscriber(command) {
+        return Admission::Refuse(Error::OnlyWhileSubscribed(command.full_name));
+    }
     if session.queue.is_some() {
         if command.flags.has(Flags::NO_MULTI) {
             return Admission::Refuse(Error::Other("ERR Command not allowed inside a transaction"));
@@ -432,6 +480,17 @@ fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
         Run::Container(_) => Admission::Malformed,
         _ => Admission::Data,
     }
+}
+
+/// Whether a subscriber may ask for a command in RESP2, where replies and messages cannot be told apart.
+#[cold]
+fn may_subscriber(command: &Command) -> bool {
+    command.flags.has(Flags::PUSHES) || command.flags.has(Flags::WHILE_SUBSCRIBED)
+}
+
+/// Whether the reply is made of pushes, which CLIENT REPLY does not mute.
+fn is_push(request: &Request) -> bool {
+    matches!(request.verdict, Verdict::Run(command) if command.flags.has(Flags::PUSHES))
 }
 
 #[cold]
@@ -455,7 +514,17 @@ fn run_session(
     let Batch { input, spans, reply, now, .. } = batch;
     let Verdict::Run(command) = request.verdict else { unreachable!("admitted") };
     let spans = &spans[request.spans()];
-    let call = Call { input, spans, command, now: *now, db: session.db, no_touch: session.client.no_touch(), server };
+    let call = Call {
+        input,
+        spans,
+        command,
+        now: *now,
+        db: session.db,
+        no_touch: session.client.no_touch(),
+        client: session.client.id,
+        tracks: false,
+        server,
+    };
     let mark = reply.mark();
     run(session, &call, reply).unwrap_or_else(|error| {
         reply.rewind(mark);

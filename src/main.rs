@@ -56,7 +56,9 @@ fn serve(config: Config) -> Result<(), String> {
             EngineKind::Sharded => {
                 run(&server, Arc::new(Sharded::new(Arc::clone(&server)).start_sweeper()), &runtimes).await
             }
-            EngineKind::Channel => run(&server, Arc::new(Channel::new(Arc::clone(&server), runtimes.home())), &runtimes).await,
+            EngineKind::Channel => {
+                run(&server, Arc::new(Channel::new(Arc::clone(&server), runtimes.home())), &runtimes).await
+            }
         }
     })
 }

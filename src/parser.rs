@@ -48,6 +48,9 @@ pub struct Batch {
     pub now: u64,
     /// Set by the executor before the engine runs data commands: their reads leave the access clocks alone.
     pub no_touch: bool,
+    /// Likewise: whose requests they are, and whether it keeps copies of what they read.
+    pub client: u64,
+    pub tracks: bool,
 }
 
 impl Batch {

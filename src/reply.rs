@@ -179,6 +179,25 @@ impl Reply {
         });
     }
 
+    /// What has been encoded: its first byte and the rest. Not subject to the limit, which is that of replies.
+    pub fn raw(&mut self, first: &[u8], rest: &SharedBytes) {
+        self.bytes.extend_from_slice(first);
+        if rest.len() < SHARE_MIN {
+            self.bytes.extend_from_slice(rest);
+        } else {
+            self.shared.push((self.bytes.len(), SharedBytes::clone(rest)));
+            self.shared_len += rest.len();
+        }
+    }
+
+    /// A push of `len` elements; an array in RESP2.
+    pub fn push(&mut self, len: usize) {
+        match self.resp {
+            Resp::V2 => self.head(b'*', len as i64),
+            Resp::V3 => self.head(b'>', len as i64),
+        }
+    }
+
     pub fn array(&mut self, len: usize) {
         self.head(b'*', len as i64);
     }

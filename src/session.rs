@@ -37,6 +37,8 @@ pub struct Session {
     pub replies: Replies,
     pub queue: Option<Queue>,
     pub watching: Watching,
+    /// The commands of a transaction are running.
+    pub is_executing: bool,
 }
 
 impl Session {
@@ -49,6 +51,7 @@ impl Session {
             replies: Replies::On,
             queue: None,
             watching: Watching::default(),
+            is_executing: false,
         }
     }
 

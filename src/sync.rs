@@ -3,12 +3,54 @@
 //! In a model build (`--cfg kiba_loom`) the same names are loom's, and the sharded map is a stand-in with the few
 //! methods that the engine uses, so that the models in `loom-tests/` run the real types.
 
+#[cfg(not(kiba_loom))]
+pub use atomic_waker::AtomicWaker;
 #[cfg(kiba_loom)]
 pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+#[cfg(kiba_loom)]
+pub use loom::sync::{Mutex, MutexGuard};
 #[cfg(not(kiba_loom))]
 pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+#[cfg(not(kiba_loom))]
+pub use std::sync::{Mutex, MutexGuard};
 // loom's `Arc` has no `Weak`; reference counts are not what the models are about.
 pub use std::sync::{Arc, OnceLock, Weak};
+
+#[cfg(kiba_loom)]
+pub use waker::AtomicWaker;
+
+/// Locks what a panic cannot leave half changed.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Stands for the real one's promise: who registers before it looks is woken by who wakes after it changed something.
+#[cfg(kiba_loom)]
+mod waker {
+    use std::task::Waker;
+
+    use loom::sync::Mutex;
+
+    #[derive(Debug, Default)]
+    pub struct AtomicWaker(Mutex<Option<Waker>>);
+
+    impl AtomicWaker {
+        pub fn new() -> Self {
+            Self::default()
+        }
+
+        pub fn register(&self, waker: &Waker) {
+            *self.0.lock().expect("models do not poison") = Some(waker.clone());
+        }
+
+        pub fn wake(&self) {
+            let waker = self.0.lock().expect("models do not poison").take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
 
 /// Whether this model run is to contain the bug with this name (`KIBA_BUG`): shows that the models find it.
 #[cfg(kiba_loom)]

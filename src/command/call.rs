@@ -20,6 +20,10 @@ pub struct Call<'a> {
     pub db: u16,
     /// The client asked that its reads leave no trace in the access clocks (CLIENT NO-TOUCH).
     pub no_touch: bool,
+    /// The client's number.
+    pub client: u64,
+    /// The client keeps copies of what this reads (CLIENT TRACKING).
+    pub tracks: bool,
     pub server: &'a Server,
 }
 

@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
-use super::{Arity, Call, Flags, Keys, Next, Run, Spec, connection, help};
+use super::{Arity, Call, Flags, Keys, Next, Run, Spec, connection, help, tracking};
 use crate::error::Error;
 use crate::number::parse_i64;
 use crate::reply::Reply;
 use crate::server::PauseMode;
 use crate::server::block::End;
 use crate::server::clients::Client;
+use crate::server::tracking::mode;
 use crate::session::{Replies, Session};
 use crate::sync::Ordering::Relaxed;
 
@@ -28,6 +29,7 @@ const KNOWN: Flags = FLAGS.and(Flags::SENTINEL);
 const ADMIN: Flags = KNOWN.and(Flags::ADMIN);
 
 const SUBCOMMANDS: &[Spec] = &[
+    tracking::CACHING,
     Spec {
         name: "getname",
         arity: Arity::exactly(2),
@@ -38,6 +40,7 @@ const SUBCOMMANDS: &[Spec] = &[
         complexity: "O(1)",
         summary: "Returns the name of the connection.",
     },
+    tracking::GETREDIR,
     Spec {
         name: "help",
         arity: Arity::exactly(2),
@@ -149,6 +152,8 @@ const SUBCOMMANDS: &[Spec] = &[
         complexity: "O(1)",
         summary: "Sets the connection name.",
     },
+    tracking::TRACKING,
+    tracking::TRACKINGINFO,
     Spec {
         name: "unblock",
         arity: Arity::at_least(3),
@@ -227,7 +232,7 @@ fn list(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Err
         4 if call.is(2, "type") => {
             let Some(class) = class(call.arg(3), reply) else { return Ok(Next::Continue) };
             let listed = clients.list();
-            listed.iter().filter(|_| class == Class::Normal).for_each(|client| write_line(client, &mut text));
+            listed.iter().filter(|client| class.holds(client)).for_each(|client| write_line(client, &mut text));
         }
         4.. if call.is(2, "id") => {
             for id in call.args(3) {
@@ -362,18 +367,26 @@ fn on_or_off(call: &Call<'_>, i: usize) -> Result<bool, Error> {
     }
 }
 
-/// The kinds of connections that Redis tells apart. All of Kiba's are of the first.
+/// The kinds of connections that Redis tells apart. None of Kiba's is of the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Normal,
+    Pubsub,
     Other,
+}
+
+impl Class {
+    fn holds(self, client: &Client) -> bool {
+        self == if client.is_subscriber() { Self::Pubsub } else { Self::Normal }
+    }
 }
 
 /// The class with this name; `None` when the error, which names the argument, has been written.
 fn class(name: &[u8], reply: &mut Reply) -> Option<Class> {
     match name.to_ascii_lowercase().as_slice() {
         b"normal" => Some(Class::Normal),
-        b"master" | b"replica" | b"slave" | b"pubsub" => Some(Class::Other),
+        b"master" | b"replica" | b"slave" => Some(Class::Other),
+        b"pubsub" => Some(Class::Pubsub),
         _ => {
             reply.error([b"ERR Unknown client type '", name, b"'"].concat());
             None
@@ -440,7 +453,7 @@ impl<'a> Filter<'a> {
     fn takes(&self, client: &Client, caller: &Session) -> bool {
         let age = || client.connected.elapsed().as_secs();
         self.id.is_none_or(|id| id == client.id)
-            && self.class.is_none_or(|class| class == Class::Normal)
+            && self.class.is_none_or(|class| class.holds(client))
             && self.addr.is_none_or(|addr| addr == client.addr.as_bytes())
             && self.laddr.is_none_or(|laddr| laddr == client.laddr.as_bytes())
             && self.age_min.is_none_or(|least| age() >= least)
@@ -460,12 +473,13 @@ fn write_line(client: &Client, text: &mut String) {
     let query = client.query_bytes.load(Relaxed);
     let command = super::by_index(client.last_command.load(Relaxed)).map_or("NULL", |command| command.full_name);
     let texts = client.texts();
+    let waiting = client.outbox.waiting();
     // Writing to a String does not fail.
     let _ = writeln!(
         text,
-        "id={} addr={} laddr={} fd=0 name={} age={} idle={idle} flags={} db={} sub=0 psub=0 ssub=0 multi={queued} \
-         watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem={query} \
-         events=r cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={}",
+        "id={} addr={} laddr={} fd=0 name={} age={} idle={idle} flags={} db={} sub={} psub={} ssub={} multi={queued} \
+         watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={} tot-mem={} \
+         events=r cmd={command} user={} redir={} resp={} lib-name={} lib-ver={}",
         client.id,
         client.addr,
         client.laddr,
@@ -473,8 +487,15 @@ fn write_line(client: &Client, text: &mut String) {
         age_ms / 1000,
         flags(client),
         client.db.load(Relaxed),
+        client.listening[0].load(Relaxed),
+        client.listening[1].load(Relaxed),
+        client.listening[2].load(Relaxed),
         client.watched.load(Relaxed),
+        waiting.messages,
+        waiting.bytes,
+        query + waiting.bytes as u64,
         connection::USER,
+        tracking::redirection(client),
         client.resp.load(Relaxed),
         texts.lib_name,
         texts.lib_ver,
@@ -485,9 +506,15 @@ fn write_line(client: &Client, text: &mut String) {
 fn flags(client: &Client) -> String {
     // Only a Unix socket has no port of the peer.
     let is_unix = client.addr.ends_with(":0");
+    let modes = client.tracking_modes();
     let flags = [
+        (client.is_monitor.load(Relaxed), 'O'),
+        (client.is_subscriber(), 'P'),
         (client.queued.load(Relaxed) != u32::MAX, 'x'),
         (client.blocked.is_blocked(), 'b'),
+        (modes & mode::ON != 0, 't'),
+        (modes & mode::BROKEN != 0, 'R'),
+        (modes & mode::BCAST != 0, 'B'),
         (client.is_killed(), 'A'),
         (is_unix, 'U'),
         (client.no_evict.load(Relaxed), 'e'),

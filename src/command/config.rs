@@ -135,6 +135,7 @@ fn resetstat(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next
 fn apply(id: Id, server: &Server) -> Result<(), String> {
     match id {
         Id::LogLevel => server.apply_log_level(),
+        Id::NotifyKeyspaceEvents => server.apply_events(),
         // Idle clients wait by the old one.
         Id::Timeout => server.clients.wake_all(),
         Id::Maxclients => {

@@ -28,7 +28,7 @@ pub(super) const SPECS: &[Spec] = &[
         arity: Arity::at_least(1),
         keys: Keys::None,
         run: Run::Session(ping),
-        flags: Flags::FAST.and(Flags::SENTINEL),
+        flags: Flags::FAST.and(Flags::SENTINEL).and(Flags::WHILE_SUBSCRIBED),
         since: "1.0.0",
         complexity: "O(1)",
         summary: "Returns the server's liveliness response.",
@@ -63,6 +63,7 @@ pub(super) const SPECS: &[Spec] = &[
             .and(Flags::LOADING)
             .and(Flags::STALE)
             .and(Flags::NO_AUTH)
+            .and(Flags::WHILE_SUBSCRIBED)
             .and(Flags::ALLOW_BUSY),
         since: "1.0.0",
         complexity: "O(1)",
@@ -78,6 +79,7 @@ pub(super) const SPECS: &[Spec] = &[
             .and(Flags::LOADING)
             .and(Flags::STALE)
             .and(Flags::NO_AUTH)
+            .and(Flags::WHILE_SUBSCRIBED)
             .and(Flags::ALLOW_BUSY),
         since: "6.2.0",
         complexity: "O(1)",
@@ -107,9 +109,14 @@ pub(super) const SPECS: &[Spec] = &[
 
 const WRONG_PASS: Error = Error::Other("WRONGPASS invalid username-password pair or user is disabled.");
 
-/// `PING [message]` -> PONG, or the message.
-fn ping(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
+/// `PING [message]` -> PONG, or the message; for a subscriber in RESP2 an array that looks like its messages.
+fn ping(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
     match call.len() {
+        1 | 2 if session.resp == Resp::V2 && session.client.is_subscriber() => {
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(if call.len() == 2 { call.arg(1) } else { b"" });
+        }
         1 => reply.simple("PONG"),
         2 => reply.bulk(call.arg(1)),
         _ => return Err(call.arity_error()),

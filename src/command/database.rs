@@ -64,6 +64,7 @@ fn dbsize(space: &mut dyn Held, call: &Call<'_>, reply: &mut Reply) -> Result<()
 fn flushdb(space: &mut dyn Held, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     check_flush_option(call)?;
     clear(space, call.db);
+    call.server.tracking.flushed(&call.server.config);
     reply.ok();
     Ok(())
 }
@@ -74,6 +75,7 @@ fn flushall(space: &mut dyn Held, call: &Call<'_>, reply: &mut Reply) -> Result<
     for db in 0..space.databases() {
         clear(space, db);
     }
+    call.server.tracking.flushed(&call.server.config);
     reply.ok();
     Ok(())
 }
@@ -87,6 +89,7 @@ fn swapdb(space: &mut dyn Held, call: &Call<'_>, reply: &mut Reply) -> Result<()
         }
     }
     space.swap(call.database(1)?, call.database(2)?);
+    call.server.tracking.flushed(&call.server.config);
     reply.ok();
     Ok(())
 }

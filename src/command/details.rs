@@ -211,6 +211,9 @@ static ROWS: &[Row] = &[
     ("wait", &[], &["request_policy:all_shards", "response_policy:agg_min"]),
     ("waitaof", &[], &["request_policy:all_shards", "response_policy:agg_min"]),
     ("watch", &["RO"], &[]),
+    ("spublish", &["not_key"], &[]),
+    ("ssubscribe", &["not_key"], &[]),
+    ("sunsubscribe", &["not_key"], &[]),
     ("client|info", &[], &["nondeterministic_output"]),
     ("client|list", &[], &["nondeterministic_output"]),
     ("ping", &[], &["request_policy:all_shards", "response_policy:all_succeeded"]),
@@ -359,7 +362,7 @@ mod tests {
             let (name, uses) = (command.full_name, key_uses(command.full_name));
             assert_eq!(command.spec.keys.is_none(), uses.is_empty(), "{name}");
             for used in uses {
-                assert!(["RO", "RW", "OW", "RM"].iter().any(|access| used.starts_with(access)), "{used}");
+                assert!(["RO", "RW", "OW", "RM", "not_key"].iter().any(|access| used.starts_with(access)), "{used}");
             }
             match command.spec.keys {
                 Keys::Range { first, last, step } if uses.len() > 1 && last >= 0 => {

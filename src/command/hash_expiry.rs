@@ -303,7 +303,7 @@ fn hsetex(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Eff
         }
     });
     reply.integer(1);
-    Ok(Effect::Changed(HSET))
+    Ok(if new.is_some() { Effect::Both(HSET, HEXPIRE) } else { Effect::Changed(HSET) })
 }
 
 /// Lets `change` edit the hash in a slot and set deadlines. An emptied hash goes.

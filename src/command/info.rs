@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::memory;
 use crate::reply::Reply;
 use crate::server::Server;
+use crate::server::pubsub::Feed;
 
 pub(super) const SPECS: &[Spec] = &[Spec {
     name: "info",
@@ -100,8 +101,8 @@ fn clients(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     fields.add("connected_clients", server.clients.len());
     fields.add("maxclients", server.config.maxclients());
     fields.add("blocked_clients", server.clients.blocked.load(crate::sync::Ordering::Relaxed));
-    fields.add("tracking_clients", 0);
-    fields.add("pubsub_clients", 0);
+    fields.add("tracking_clients", server.tracking.client_count());
+    fields.add("pubsub_clients", server.pubsub.subscriber_count());
 }
 
 fn memory(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
@@ -143,8 +144,12 @@ fn stats(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     fields.add("evicted_keys", 0);
     fields.add("keyspace_hits", stats.hits());
     fields.add("keyspace_misses", stats.misses());
-    fields.add("pubsub_channels", 0);
-    fields.add("pubsub_patterns", 0);
+    fields.add("pubsub_channels", server.pubsub.channel_count(Feed::Channel));
+    fields.add("pubsub_patterns", server.pubsub.pattern_count());
+    fields.add("tracking_total_keys", server.tracking.key_count());
+    fields.add("tracking_total_items", server.tracking.item_count());
+    fields.add("tracking_total_prefixes", server.tracking.prefix_count());
+    fields.add("pubsubshard_channels", server.pubsub.channel_count(Feed::Shard));
     fields.add("client_query_buffer_limit_disconnections", stats.query_limit_disconnections());
     fields.add("client_output_buffer_limit_disconnections", stats.output_limit_disconnections());
     fields.add("kiba_panics", stats.panics());

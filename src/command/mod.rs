@@ -31,6 +31,7 @@ mod list;
 mod member_expiry;
 mod memory;
 mod object;
+mod pubsub;
 mod registry;
 mod scan;
 mod server;
@@ -41,6 +42,7 @@ mod substring;
 mod syntax;
 #[cfg(all(test, not(kiba_loom)))]
 mod tests;
+mod tracking;
 mod transaction;
 mod ttl;
 mod typed;
@@ -49,6 +51,7 @@ mod zset;
 
 pub use call::Call;
 pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
+pub(crate) use pubsub::deliver;
 pub use registry::{Command, by_index, commands, find, subcommand};
 
 use std::cell::Cell;
@@ -61,7 +64,7 @@ use crate::server::Tally;
 use crate::session::Session;
 use crate::store::table::{Raw, Table};
 use crate::store::waits::Wanted;
-use crate::store::{Entry, Part, Slot};
+use crate::store::{Entry, Heard, Part, Slot};
 
 /// One command or subcommand.
 #[derive(Debug)]
@@ -164,6 +167,12 @@ flags! {
     NAMED_DATABASES = 18, "";
     /// Leaves the access clocks of its keys alone: it asks about a key, not for its value.
     NO_TOUCH = 19, "";
+    /// About channels and patterns.
+    PUBSUB = 28, "pubsub";
+    /// Its reply is made of pushes, which CLIENT REPLY does not mute; subscribers may ask for it in RESP2.
+    PUSHES = 29, "";
+    /// Subscribers may ask for it in RESP2, where they can ask for little else.
+    WHILE_SUBSCRIBED = 30, "";
     /// Its look-ups are neither hits nor misses.
     UNCOUNTED = 20, "";
 }
@@ -324,6 +333,8 @@ pub enum Next {
 pub enum Effect {
     None,
     Changed(Event),
+    /// A change that two events tell of: of the value, then of something else about the key.
+    Both(Event, Event),
 }
 
 /// What a command changed, by key number.
@@ -449,6 +460,9 @@ pub fn prune(part: &mut Part<'_>, key: Key, call: &Call<'_>) {
 pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> Option<&'a Entry> {
     let found = live(table, key, call);
     count(found.is_some(), call, tally);
+    if found.is_none() && call.server.env.heard().has(Heard::MISSES) {
+        call.server.env.event(key.elsewhere.unwrap_or(call.db), call.arg(key.arg as usize), "keymiss");
+    }
     found
 }
 
@@ -570,6 +584,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("generic", sort::SPECS),
     ("generic", wait::SPECS),
     ("transactions", transaction::SPECS),
+    ("pubsub", pubsub::SPECS),
     ("connection", connection::SPECS),
     ("connection", client::SPECS),
     ("server", database::SPECS),

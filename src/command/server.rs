@@ -19,6 +19,16 @@ pub(super) const SPECS: &[Spec] = &[
         summary: "Returns the server time.",
     },
     Spec {
+        name: "monitor",
+        arity: Arity::exactly(1),
+        keys: Keys::None,
+        run: Run::Session(monitor),
+        flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE),
+        since: "1.0.0",
+        complexity: "O(1) to begin; each command costs O(N) where N is the number of those who watch.",
+        summary: "Listens for all requests received by the server in real-time.",
+    },
+    Spec {
         name: "role",
         arity: Arity::exactly(1),
         keys: Keys::None,
@@ -54,6 +64,18 @@ fn time(_: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result<Next, Error>
     reply.array(2);
     reply.bulk_integer(now.as_secs() as i64);
     reply.bulk_integer(i64::from(now.subsec_micros()));
+    Ok(Next::Continue)
+}
+
+/// MONITOR -> OK; from then on a line for each command that any client runs.
+fn monitor(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
+    if session.is_executing {
+        return Err(Error::Other("ERR MONITOR isn't allowed for DENY BLOCKING client"));
+    }
+    // Who watches already gets no reply, as in Redis.
+    if call.server.monitors.add(&session.client) {
+        reply.ok();
+    }
     Ok(Next::Continue)
 }
 

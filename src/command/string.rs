@@ -149,6 +149,7 @@ static MSETEX_KEYS: Finder = Finder {
 
 const SET: Event = Event("set");
 const DEL: Event = Event("del");
+const EXPIRE: Event = Event("expire");
 
 /// GET key -> the string; nil when the key is missing.
 fn get(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
@@ -180,7 +181,10 @@ fn set(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect
     if !options.returns_old {
         reply.ok();
     }
-    Ok(Effect::Changed(SET))
+    Ok(match options.deadline {
+        Deadline::At(_) => Effect::Both(SET, EXPIRE),
+        Deadline::Keep | Deadline::Clear => Effect::Changed(SET),
+    })
 }
 
 /// SETNX key value -> 1, or 0 when the key exists.
@@ -208,7 +212,7 @@ fn set_for(slot: &mut Slot<'_>, unit: Unit, call: &Call<'_>, reply: &mut Reply) 
     let deadline = unit.positive_deadline(2, call)?;
     put(slot, call.arg(3), Deadline::At(deadline));
     reply.ok();
-    Ok(Effect::Changed(SET))
+    Ok(Effect::Both(SET, EXPIRE))
 }
 
 /// GETSET key value -> the old string; nil when the key was missing.
@@ -255,7 +259,7 @@ fn getex(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effe
         }
         Some(_) => {
             slot.set_deadline(deadline);
-            Ok(Effect::Changed(Event("expire")))
+            Ok(Effect::Changed(EXPIRE))
         }
         None if persist && slot.deadline().is_some() => {
             slot.set_deadline(None);
@@ -321,7 +325,11 @@ fn put_all(slots: &mut Slots<'_>, first: usize, deadline: Deadline, call: &Call<
     for i in 0..slots.len() {
         slots.with(i, |slot| put(slot, call.arg(first + 2 * i), deadline));
     }
-    (0..slots.len()).map(|i| (i, Effect::Changed(SET))).collect()
+    let effect = match deadline {
+        Deadline::At(_) => Effect::Both(SET, EXPIRE),
+        Deadline::Keep | Deadline::Clear => Effect::Changed(SET),
+    };
+    (0..slots.len()).map(|i| (i, effect)).collect()
 }
 
 #[inline]

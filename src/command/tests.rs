@@ -378,7 +378,17 @@ fn reads_of_a_client_in_no_touch_leave_the_access_clock_alone() {
     let hash = hasher.hash(b"key");
     table.insert_new(hash, Entry::new(b"key", Content::Int(1), None, clock(0)), hasher);
     let command = super::find(b"get").expect("registered");
-    let mut call = Call { input, spans: &spans, command, now: 5_000_000, db: 0, no_touch: true, server: &talk.server };
+    let mut call = Call {
+        input,
+        spans: &spans,
+        command,
+        now: 5_000_000,
+        db: 0,
+        no_touch: true,
+        client: 1,
+        tracks: false,
+        server: &talk.server,
+    };
     let key = Key { arg: 1, elsewhere: None, hash };
     let entry = lookup(&table, key, &call, &Tally::default()).expect("there");
     assert_eq!(entry.clock(), clock(0));

@@ -300,7 +300,10 @@ options! {
     /// To which channel: K `__keyspace@<db>__:<key>`, E `__keyevent@<db>__:<event>`; at least one is needed.
     /// Which events: g generic, $ string, l list, s set, h hash, z sorted set, t stream, x expired,
     /// e evicted, d module, A all of these; m missed look-ups and n new keys only if named.
-    NotifyKeyspaceEvents notify_keyspace_events: Events = "notify-keyspace-events", Kind::Events, "", NotYet;
+    NotifyKeyspaceEvents notify_keyspace_events: Events = "notify-keyspace-events", Kind::Events, "", AnyTime;
+    /// Keys that are remembered for clients that keep copies of them (CLIENT TRACKING); 0 is no limit.
+    /// At the limit others are forgotten, and their clients told to drop them.
+    TrackingTableMaxKeys tracking_table_max_keys: usize = "tracking-table-max-keys", COUNT, "1000000", AnyTime;
     /// Commands that take longer than this many microseconds go to SLOWLOG; 0 logs all, -1 none.
     /// Without effect yet.
     SlowlogLogSlowerThan slowlog_log_slower_than: i64 = "slowlog-log-slower-than",

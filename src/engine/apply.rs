@@ -1,13 +1,62 @@
 //! What follows from a change, in one place, while the key is still held.
 
-use crate::command::{Effect, Key};
-use crate::store::Part;
+use crate::command::{Effect, Event};
+use crate::store::table::Table;
+use crate::store::{Heard, Part};
+
+/// A key that a command may have changed.
+#[derive(Clone, Copy, Debug)]
+pub struct Changed<'a> {
+    pub bytes: &'a [u8],
+    pub hash: u64,
+    /// Whether it was there before; of no matter unless somebody listens for new keys.
+    pub existed: bool,
+    /// The client that asked for it.
+    pub by: u64,
+}
 
 /// Applies a command's effect on a key of `part`.
 #[inline]
-pub fn apply(part: &mut Part<'_>, key: Key, effect: Effect) {
-    match effect {
-        Effect::None => {}
-        Effect::Changed(_) => part.side.touch(key.hash),
+pub fn apply(part: &mut Part<'_>, key: Changed<'_>, effect: Effect) {
+    if effect == Effect::None {
+        return;
     }
+    part.side.touch(key.hash);
+    if part.env.heard().is_any() {
+        announce(part, key, effect);
+    }
+}
+
+/// Tells those who listen to keyspace events, and those who keep copies of the key.
+#[cold]
+fn announce(part: &mut Part<'_>, key: Changed<'_>, effect: Effect) {
+    let (event, then) = match effect {
+        Effect::None => return,
+        Effect::Changed(event) => (event, None),
+        Effect::Both(event, then) => (event, Some(then)),
+    };
+    let (env, db) = (part.env, part.id.db);
+    if env.heard().has(Heard::COPIES) {
+        env.changed(key.bytes, key.by);
+    }
+    if !env.heard().has(Heard::EVENTS) {
+        return;
+    }
+    let exists = part.table.find_key(key.hash, key.bytes).is_some();
+    if exists && !key.existed && !comes_late(event) {
+        env.event(db, key.bytes, "new");
+    }
+    env.event(db, key.bytes, event.0);
+    if let Some(then) = then {
+        env.event(db, key.bytes, then.0);
+    }
+    // What a command emptied is gone.
+    if !exists && !matches!(event.0, "del" | "rename_from" | "move_from") {
+        env.event(db, key.bytes, "del");
+    }
+}
+
+/// Whether the key was made before the event of another key: it is announced there.
+pub fn comes_late(event: Event) -> bool {
+    matches!(event.0, "rename_to" | "move_to")
 }

@@ -1,6 +1,8 @@
 //! Running one data command while everything it can reach is held exclusively: what both engines share.
 
-use super::apply::apply;
+use smallvec::SmallVec;
+
+use super::apply::{Changed, apply, comes_late};
 use super::serve::{self, Ready};
 use crate::command::{
     Call, Command, Effect, Effects, Entries, Flags, Held, Key, Parts, Progress, Run, Slots, Step, WholeRun, live,
@@ -9,7 +11,8 @@ use crate::command::{
 use crate::error::Error;
 use crate::reply::{Mark, Reply};
 use crate::server::Tally;
-use crate::store::{Part, Slot};
+use crate::store::table::Table;
+use crate::store::{Heard, Part, Slot};
 
 /// Runs a command that writes one key.
 #[inline]
@@ -22,9 +25,11 @@ pub fn write(
     ready: &mut Ready,
 ) {
     let mark = reply.mark();
+    remember(std::slice::from_ref(&key), call);
     let mut slot = crate::command::slot(part, key, call);
+    let existed = slot.exists();
     match run(&mut slot, call, reply) {
-        Ok(effect) => apply(part, key, effect),
+        Ok(effect) => apply(part, changed(key, existed, call), effect),
         Err(error) => {
             reply.rewind(mark);
             reply.fail(error);
@@ -43,8 +48,10 @@ pub fn write_many(
     ready: &mut Ready,
 ) {
     let mark = reply.mark();
+    remember(keys, call);
+    let existed = existing(parts, keys, call);
     let outcome = run(&mut Slots::new(parts, keys, call), call, reply);
-    conclude(outcome, parts, keys, call, mark, reply, ready);
+    conclude(outcome, parts, keys, &existed, call, mark, reply, ready);
 }
 
 /// Runs a command on everything there is and on its keys, which are all held.
@@ -57,8 +64,10 @@ pub fn whole_and_keys(
     ready: &mut Ready,
 ) {
     let mark = reply.mark();
+    remember(keys, call);
+    let existed = existing(held, keys, call);
     let outcome = run(held, keys, call, reply);
-    conclude(outcome, held, keys, call, mark, reply, ready);
+    conclude(outcome, held, keys, &existed, call, mark, reply, ready);
 }
 
 /// Runs a command on everything there is, which is held.
@@ -85,6 +94,7 @@ pub fn conclude(
     outcome: Result<Effects, Error>,
     parts: &mut dyn Parts,
     keys: &[Key],
+    existed: &[bool],
     call: &Call<'_>,
     mark: Mark,
     reply: &mut Reply,
@@ -92,10 +102,19 @@ pub fn conclude(
 ) {
     match outcome {
         Ok(effects) => {
+            if let Some(&(i, Effect::Changed(event))) = effects.last()
+                && comes_late(event)
+                && call.server.env.heard().has(Heard::EVENTS)
+            {
+                call.server.env.event(keys[i].elsewhere.unwrap_or(call.db), call.arg(keys[i].arg as usize), "new");
+            }
             for (i, effect) in effects {
                 let key = keys[i];
+                // Those that are replaced by another key's value are made anew.
+                let is_replaced = matches!(effect, Effect::Changed(event) if event.0 == "copy_to");
+                let existed = !is_replaced && existed.get(i).is_none_or(|&existed| existed);
                 let mut part = parts.part(key.elsewhere.unwrap_or(call.db), key.hash);
-                apply(&mut part, key, effect);
+                apply(&mut part, changed(key, existed, call), effect);
                 ready.collect(&mut part);
             }
         }
@@ -103,6 +122,34 @@ pub fn conclude(
             reply.rewind(mark);
             reply.fail(error);
         }
+    }
+}
+
+fn changed<'a>(key: Key, existed: bool, call: &Call<'a>) -> Changed<'a> {
+    Changed { bytes: call.arg(key.arg as usize), hash: key.hash, existed, by: call.client }
+}
+
+/// Which keys exist, where somebody listens to events; nothing otherwise.
+pub fn existing<P: Parts + ?Sized>(parts: &P, keys: &[Key], call: &Call<'_>) -> SmallVec<[bool; 4]> {
+    if !call.server.env.heard().has(Heard::EVENTS) {
+        return SmallVec::new();
+    }
+    let exists = |key: &Key| {
+        let db = key.elsewhere.unwrap_or(call.db);
+        u32::from(db) < call.server.config.databases() && {
+            let table = parts.table(db, key.hash);
+            let found = table.find_key(key.hash, call.arg(key.arg as usize)).map(|at| table.entry(at));
+            found.is_some_and(|entry| !entry.is_expired(call.now))
+        }
+    };
+    keys.iter().map(exists).collect()
+}
+
+/// Notes that a client which keeps copies of what it reads reads these keys. They are held, so that no change is missed.
+#[inline]
+pub fn remember(keys: &[Key], call: &Call<'_>) {
+    if call.tracks && call.command.flags.has(Flags::READONLY) {
+        keys.iter().for_each(|key| call.server.tracking.remember(call.arg(key.arg as usize), call.client, call.server));
     }
 }
 
@@ -128,6 +175,7 @@ pub fn run(
     match command.spec.run {
         Run::Read(run) => {
             let key = keys[0];
+            remember(keys, call);
             let mut entry = lookup(held.table(call.db, key.hash), key, call, tally);
             if entry.is_some_and(|entry| entry.must_be_pruned(call.now)) {
                 prune(&mut held.part(call.db, key.hash), key, call);
@@ -137,6 +185,7 @@ pub fn run(
         }
         Run::Write(run) => write(run, &mut held.part(call.db, keys[0].hash), keys[0], call, reply, ready),
         Run::ReadMany(run) => {
+            remember(keys, call);
             Slots::new(held, keys, call).prune();
             settle(run(&Entries::new(held, keys, call, tally), call, reply), mark, reply);
         }

@@ -127,11 +127,22 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server,
     }
     let Batch { input, spans, requests, keys, reply, now, .. } = &mut **batch;
     reply.array(requests.len());
+    session.is_executing = true;
     for request in requests.iter() {
         let Verdict::Run(command) = request.verdict else { unreachable!("only commands that can run are queued") };
         let spans = &spans[request.spans()];
-        let call =
-            Call { input, spans, command, now: *now, db: session.db, no_touch: session.client.no_touch(), server };
+        let tracks = session.client.tracks();
+        let call = Call {
+            input,
+            spans,
+            command,
+            now: *now,
+            db: session.db,
+            no_touch: session.client.no_touch(),
+            client: session.client.id,
+            tracks,
+            server,
+        };
         reply.set_resp(session.resp);
         match command.spec.run {
             Run::Session(run) | Run::SessionOr(run, _) | Run::SessionElse(run, _) => {
@@ -147,11 +158,12 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server,
             _ => held::run(held, command, &keys[request.keys()], &call, reply, &tally, ready),
         }
     }
+    session.is_executing = false;
     server.stats.add_tally(&tally);
 }
 
 /// The database that is selected after a queued request: SELECT changes it for those that follow.
-fn selected(batch: &Batch, request: &Request, db: u16, databases: u16) -> u16 {
+pub(crate) fn selected(batch: &Batch, request: &Request, db: u16, databases: u16) -> u16 {
     let Verdict::Run(command) = request.verdict else { return db };
     if command.spec.name != "select" {
         return db;

@@ -92,12 +92,14 @@ pub fn attempt(
         return false;
     }
     let mark = reply.mark();
+    held::remember(keys, call);
+    let existed = held::existing(parts, keys, call);
     match (block.attempt)(&mut Slots::new(parts, keys, call), call, Turn::First, reply) {
         Ok(Attempt::Wait(_)) => {
             reply.rewind(mark);
             return false;
         }
-        Ok(Attempt::Done(effects)) => held::conclude(Ok(effects), parts, keys, call, mark, reply, ready),
+        Ok(Attempt::Done(effects)) => held::conclude(Ok(effects), parts, keys, &existed, call, mark, reply, ready),
         Err(error) => held::settle(Err(error), mark, reply),
     }
     true
@@ -113,12 +115,14 @@ pub fn at_once(
     ready: &mut Ready,
 ) {
     let mark = reply.mark();
+    held::remember(keys, call);
+    let existed = held::existing(parts, keys, call);
     match (block.attempt)(&mut Slots::new(parts, keys, call), call, Turn::First, reply) {
         Ok(Attempt::Wait(_)) => {
             reply.rewind(mark);
             block.nothing.write(reply);
         }
-        Ok(Attempt::Done(effects)) => held::conclude(Ok(effects), parts, keys, call, mark, reply, ready),
+        Ok(Attempt::Done(effects)) => held::conclude(Ok(effects), parts, keys, &existed, call, mark, reply, ready),
         Err(error) => held::settle(Err(error), mark, reply),
     }
 }
@@ -133,11 +137,21 @@ pub fn block(
     server: &Server,
     ready: &mut Ready,
 ) -> Tried {
-    let Batch { input, spans, requests, keys, reply, now, no_touch } = batch;
+    let Batch { input, spans, requests, keys, reply, now, no_touch, client: by, tracks } = batch;
     let Verdict::Run(command) = requests[index].verdict else { unreachable!("the executor answers the others") };
     let crate::command::Run::Block(block) = command.spec.run else { unreachable!("only blocking commands wait") };
     let (request, keys) = (&requests[index], &keys[requests[index].keys()]);
-    let call = Call { input, spans: &spans[request.spans()], command, now: *now, db, no_touch: *no_touch, server };
+    let call = Call {
+        input,
+        spans: &spans[request.spans()],
+        command,
+        now: *now,
+        db,
+        no_touch: *no_touch,
+        client: *by,
+        tracks: *tracks,
+        server,
+    };
     let mut unserved = unserved(block, parts, keys, &call).peekable();
     if unserved.peek().is_some() {
         // Whoever made these keys ready is about to serve them. Doing it as well keeps the order, since who is in line
@@ -147,6 +161,8 @@ pub fn block(
     }
     drop(unserved);
     let mark = reply.mark();
+    held::remember(keys, &call);
+    let existed = held::existing(parts, keys, &call);
     let outcome = (block.attempt)(&mut Slots::new(parts, keys, &call), &call, Turn::First, reply);
     match outcome {
         Ok(Attempt::Wait(timeout)) => {
@@ -157,7 +173,7 @@ pub fn block(
             }
             return Tried::Waits(waiter);
         }
-        Ok(Attempt::Done(effects)) => held::conclude(Ok(effects), parts, keys, &call, mark, reply, ready),
+        Ok(Attempt::Done(effects)) => held::conclude(Ok(effects), parts, keys, &existed, &call, mark, reply, ready),
         Err(error) => held::settle(Err(error), mark, reply),
     }
     Tried::Done
@@ -230,6 +246,8 @@ fn offer(waiter: &Arc<Waiter>, place: Place, parts: &mut dyn Parts, now: u64, se
     let number = keys.iter().position(|key| key.hash == place.hash).expect("he stands in the lines of his own keys");
     let mut reply = waiter.fresh_reply();
     let mark = reply.mark();
+    held::remember(keys, &call);
+    let existed = held::existing(parts, keys, &call);
     match (waiter.block().attempt)(&mut Slots::new(parts, keys, &call), &call, Turn::Again(number), &mut reply) {
         Ok(Attempt::Wait(_)) => {
             if !claim.let_go() {
@@ -240,7 +258,7 @@ fn offer(waiter: &Arc<Waiter>, place: Place, parts: &mut dyn Parts, now: u64, se
         Ok(Attempt::Done(effects)) => {
             // First, so that what he takes is not news to him.
             waiter.leave_all(parts);
-            held::conclude(Ok(effects), parts, keys, &call, mark, &mut reply, ready);
+            held::conclude(Ok(effects), parts, keys, &existed, &call, mark, &mut reply, ready);
         }
         Err(error) => {
             waiter.leave_all(parts);

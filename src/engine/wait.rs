@@ -175,7 +175,13 @@ impl Waiter {
     ) -> Self {
         let request = &batch.requests[index];
         let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
-        let mut own = Batch { no_touch: batch.no_touch, reply: batch.reply.part(), ..Batch::default() };
+        let mut own = Batch {
+            no_touch: batch.no_touch,
+            client: batch.client,
+            tracks: batch.tracks,
+            reply: batch.reply.part(),
+            ..Batch::default()
+        };
         own.push_copy(batch, request, &server.env.hasher);
         // What no clock can reach is for ever.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -233,8 +239,18 @@ impl Waiter {
     }
 
     pub(super) fn call<'a>(&'a self, now: u64, server: &'a Server) -> Call<'a> {
-        let Batch { input, spans, no_touch, .. } = &self.batch;
-        Call { input, spans, command: self.command, now, db: self.db, no_touch: *no_touch, server }
+        let Batch { input, spans, no_touch, client, tracks, .. } = &self.batch;
+        Call {
+            input,
+            spans,
+            command: self.command,
+            now,
+            db: self.db,
+            no_touch: *no_touch,
+            client: *client,
+            tracks: *tracks,
+            server,
+        }
     }
 
     /// Takes the right to serve it; `None` when the wait is over.

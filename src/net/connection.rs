@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use super::pool;
 use super::runtime::Place;
 use crate::config::Class;
-use crate::engine::Engine;
+use crate::engine::{Engine, FLUSH};
 use crate::executor::{Executor, Outcome};
 use crate::lexer::{INPUT_MAX, Lexer, Limits, Protocol, Span};
 use crate::parser::Batch;
@@ -47,6 +47,9 @@ impl Drop for Registration {
             self.server.stats.add(Count::panics, 1);
             tracing::error!(client = self.client.id, "a command panicked; its connection is closed");
         }
+        // What is pushed from now on finds nobody.
+        self.client.outbox.close();
+        self.server.forget(&self.client);
         self.server.clients.remove(self.client.id);
     }
 }
@@ -81,7 +84,12 @@ impl<E: Engine> Connection<E> {
     /// Serves the connection until it ends or is wanted elsewhere.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, place: &Place) -> Ended {
         let client = Arc::clone(&self.registration.client);
-        self.run(stream, &client, place).await.unwrap_or_else(|error| {
+        let ended = self.run(stream, &client, place).await;
+        if client.outbox.is_over() {
+            self.over_output_limit(client.outbox.waiting().bytes);
+            return Ended::Over;
+        }
+        ended.unwrap_or_else(|error| {
             tracing::debug!(client = client.id, %error, "connection ended");
             Ended::Over
         })
@@ -142,6 +150,9 @@ impl<E: Engine> Connection<E> {
     /// Reads what there is; `None` when the connection is to end. Nothing new when the configured timeout changed.
     async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S, client: &Client) -> io::Result<Option<Box<Batch>>> {
         let timeout = self.server.config.timeout();
+        // Whoever listens may be silent.
+        let is_listening = client.is_subscriber() || client.is_monitor.load(Ordering::Relaxed);
+        let idle_seconds = if is_listening { 0 } else { timeout };
         let reading = poll_fn(|cx| {
             if client.is_killed() || self.server.is_stopping() {
                 return Poll::Ready(Ok(None));
@@ -161,9 +172,9 @@ impl<E: Engine> Connection<E> {
             match polled {
                 Poll::Pending => {
                     // Whoever has news for this client wakes the task; look once more in case it just did.
-                    client.register(cx.waker());
-                    if self.server.config.timeout() != timeout {
-                        // Nothing new, so that this waits again, with the new time.
+                    let has_news = client.poll_news(cx).is_ready();
+                    if has_news || self.server.config.timeout() != timeout {
+                        // Nothing new, so that the news is sent, or this waits again, with the new time.
                         return Poll::Ready(Ok(Some(batch)));
                     }
                     if before > 0 {
@@ -184,7 +195,7 @@ impl<E: Engine> Connection<E> {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             }
         });
-        match timeout {
+        match idle_seconds {
             0 => reading.await,
             seconds => match tokio::time::timeout(Duration::from_secs(u64::from(seconds)), reading).await {
                 Ok(result) => result,
@@ -263,7 +274,7 @@ impl<E: Engine> Connection<E> {
         let result = match self.send(stream, &mut batch.reply).await {
             Ok(()) => {
                 batch = self.compact(batch, at);
-                self.wait_for_reply(stream, &mut batch).await
+                self.wait_and_tell(stream, &mut batch).await
             }
             Err(error) => Err(error),
         };
@@ -288,7 +299,20 @@ impl<E: Engine> Connection<E> {
         small
     }
 
-    /// Returns when the wait is over, or is to be: because its time has come, or the connection's end. What the client
+    /// Waits until the wait is over, or is to be. What others push to the client meanwhile is sent.
+    async fn wait_and_tell<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        batch: &mut Batch,
+    ) -> io::Result<()> {
+        while self.executor.waiter().is_some_and(|waiter| !waiter.is_over()) {
+            self.wait_for_reply(stream, batch).await?;
+            self.send(stream, &mut batch.reply).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns when something was pushed to the client, or the wait is over, or is to be: because its time has come, or the connection's end. What the client
     /// sends meanwhile is added to the batch's input.
     async fn wait_for_reply<S: AsyncRead + Unpin>(&mut self, stream: &mut S, batch: &mut Batch) -> io::Result<()> {
         let client = Arc::clone(&self.executor.session().client);
@@ -299,7 +323,7 @@ impl<E: Engine> Connection<E> {
         let mut timer = waiter.deadline.map(|deadline| Box::pin(tokio::time::sleep_until(next_alarm(deadline))));
         poll_fn(|cx| {
             // Registered before looking, so that nothing in between is missed.
-            client.register(cx.waker());
+            let has_news = client.poll_news(cx).is_ready();
             if client.is_killed() || self.server.is_stopping() {
                 waiter.end(End::Gone);
             }
@@ -325,7 +349,7 @@ impl<E: Engine> Connection<E> {
                 match polled {
                     Poll::Pending => {
                         pool::put(fresh);
-                        return Poll::Pending;
+                        return if has_news { Poll::Ready(Ok(())) } else { Poll::Pending };
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Ready(Ok(0)) => {
@@ -349,17 +373,38 @@ impl<E: Engine> Connection<E> {
         .await
     }
 
-    /// Sends the replies: one system call unless the peer is slow.
+    /// Sends the replies, and behind them what others have pushed.
     async fn send<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, reply: &mut Reply) -> io::Result<()> {
         let len = reply.len();
         let limit = self.server.config.output_limit(Class::Normal);
         if reply.is_over() || limit.hard_bytes > 0 && len as u64 > limit.hard_bytes {
             return Err(self.over_output_limit(len));
         }
+        let session = self.executor.session();
+        if !session.client.outbox.has_news() {
+            return self.write(stream, reply).await;
+        }
+        reply.set_resp(session.resp);
+        let mut news = session.client.outbox.take();
+        while let Some(message) = news.messages.pop_front() {
+            message.write(session.client.is_subscriber(), reply);
+            if reply.len() >= FLUSH {
+                self.write(stream, reply).await?;
+            }
+        }
+        self.write(stream, reply).await?;
+        session.client.outbox.sent(news);
+        Ok(())
+    }
+
+    /// Writes what has been encoded: one system call unless the peer is slow.
+    async fn write<S: AsyncWrite + Unpin>(&self, stream: &mut S, reply: &mut Reply) -> io::Result<()> {
+        let len = reply.len();
         if len == 0 {
             return Ok(());
         }
         let client = &self.executor.session().client;
+        let limit = self.server.config.output_limit(client.class());
         client.output_bytes.fetch_add(len as u64, Ordering::Relaxed);
         self.server.stats.add(Count::output_bytes, len as u64);
         let mut sent = 0;

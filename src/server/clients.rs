@@ -3,11 +3,14 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use atomic_waker::AtomicWaker;
 use dashmap::DashMap;
 
 use super::block::{Blocked, End};
-use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering};
+use super::outbox::{Message, Outbox, Pushed};
+use super::pubsub::Subscriptions;
+use super::tracking::mode;
+use crate::config::{Class, Config};
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicWaker, Ordering};
 
 /// One connection as others see it. Its own connection writes, anybody reads, all without order between fields.
 #[derive(Debug)]
@@ -36,6 +39,17 @@ pub struct Client {
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
     pub blocked: Blocked,
+    /// What others push to it.
+    pub outbox: Outbox,
+    /// Channels, patterns and shard channels that it listens to: their numbers.
+    pub listening: [AtomicU32; 3],
+    is_subscriber: AtomicBool,
+    subscriptions: Mutex<Option<Box<Subscriptions>>>,
+    pub is_monitor: AtomicBool,
+    /// Bits of [`mode`].
+    tracking: AtomicU32,
+    /// Who is told of changes in its place; written by its own connection.
+    redirect: Mutex<Option<Arc<Self>>>,
     texts: Mutex<Texts>,
     is_killed: AtomicBool,
     waker: AtomicWaker,
@@ -82,6 +96,106 @@ impl Client {
         // Registered before looking, so that a kill in between is not missed.
         self.register(cx.waker());
         if self.is_killed() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    }
+
+    /// Pushes a message, which its connection's task sends. A client that has not read too much of it is killed.
+    pub fn push(&self, message: Message, config: &Config) -> Pushed {
+        let pushed = self.outbox.push(message, config.output_limit(self.class()));
+        match pushed {
+            Pushed::First => self.wake(),
+            Pushed::TooMuch => self.kill(),
+            Pushed::Behind | Pushed::Closed => {}
+        }
+        pushed
+    }
+
+    pub fn is_resp3(&self) -> bool {
+        self.resp.load(Ordering::Relaxed) == 3
+    }
+
+    /// Bits of [`mode`]; 0 when it does not track.
+    pub fn tracking_modes(&self) -> u32 {
+        self.tracking.load(Ordering::Relaxed)
+    }
+
+    /// Whether what the next command reads is to be noted.
+    #[inline]
+    pub fn tracks(&self) -> bool {
+        let modes = self.tracking_modes();
+        modes & mode::ON != 0 && {
+            let is_told = modes & mode::CACHING != 0;
+            modes & mode::BCAST == 0 && (modes & mode::OPTIN == 0 || is_told) && (modes & mode::OPTOUT == 0 || !is_told)
+        }
+    }
+
+    /// Whether CLIENT CACHING was given for the next command.
+    #[inline]
+    pub fn is_caching_told(&self) -> bool {
+        self.tracking_modes() & mode::CACHING != 0
+    }
+
+    pub fn tell_caching(&self, is_told: bool) {
+        if is_told {
+            self.tracking.fetch_or(mode::CACHING, Ordering::Relaxed);
+        } else {
+            self.tracking.fetch_and(!mode::CACHING, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn set_tracking(&self, modes: u32, redirect: Option<Arc<Self>>) {
+        *self.redirect.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = redirect;
+        self.tracking.store(modes, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_tracking_mode(&self, bit: u32) {
+        self.tracking.fetch_or(bit, Ordering::Relaxed);
+    }
+
+    /// Who is told of changes in its place.
+    pub fn redirect(&self) -> Option<Arc<Self>> {
+        self.redirect.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Ready once messages wait or the connection is to end; until then the task is woken when that changes.
+    pub fn poll_news(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        // Registered before looking, so that a message in between is not missed.
+        if !crate::sync::planted("outbox-looked-at-before-waiting") {
+            self.register(cx.waker());
+        }
+        let is_ready = self.outbox.has_news() || self.is_killed();
+        if crate::sync::planted("outbox-looked-at-before-waiting") {
+            self.register(cx.waker());
+        }
+        if is_ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    }
+
+    /// Whether it listens to anything: in RESP2 it is in another mode then.
+    #[inline]
+    pub fn is_subscriber(&self) -> bool {
+        self.is_subscriber.load(Ordering::Relaxed)
+    }
+
+    /// The class of its output limit.
+    pub fn class(&self) -> Class {
+        if self.is_subscriber() { Class::Pubsub } else { Class::Normal }
+    }
+
+    /// Notes how many channels, patterns and shard channels it listens to.
+    pub(super) fn listens(&self, counts: [usize; 3]) {
+        for (shown, count) in self.listening.iter().zip(counts) {
+            shown.store(count as u32, Ordering::Relaxed);
+        }
+        self.is_subscriber.store(counts != [0; 3], Ordering::Relaxed);
+    }
+
+    /// Runs `f` on what it listens to. Nobody but its own connection asks.
+    pub(super) fn with_subscriptions<T>(&self, f: impl FnOnce(&mut Subscriptions) -> T) -> T {
+        let mut own = self.subscriptions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let result = f(own.get_or_insert_default());
+        if !self.is_subscriber() {
+            *own = None;
+        }
+        result
     }
 
     pub fn texts(&self) -> Texts {
@@ -146,6 +260,13 @@ impl Clients {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             blocked: Blocked::default(),
+            outbox: Outbox::default(),
+            listening: Default::default(),
+            is_subscriber: AtomicBool::new(false),
+            subscriptions: Mutex::default(),
+            is_monitor: AtomicBool::new(false),
+            tracking: AtomicU32::new(0),
+            redirect: Mutex::default(),
             texts: Mutex::new(Texts::default()),
             is_killed: AtomicBool::new(false),
             waker: AtomicWaker::new(),

@@ -3,21 +3,30 @@
 pub mod block;
 pub mod clients;
 pub mod home;
+pub mod monitor;
+mod notifications;
 pub mod open_files;
+pub mod outbox;
 mod pace;
 pub mod pause;
+pub mod pubsub;
 mod stats;
+pub mod tracking;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clients::Clients;
+use monitor::Monitors;
+use notifications::Announcer;
 pub use pace::Pace;
 pub use pause::{Pause, PauseMode};
+pub use pubsub::PubSub;
 pub use stats::{Count, Stats, Tally};
+use tracking::Tracking;
 
-use crate::config::Config;
+use crate::config::{Config, Events};
 use crate::log::Log;
-use crate::store::{Env, KeyHasher, Limits};
+use crate::store::{Env, Heard, KeyHasher, Limits};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
 /// Shared by all connections and the engine.
@@ -28,6 +37,9 @@ pub struct Server {
     /// Commands per second, for INFO.
     pub pace: Pace,
     pub pause: Pause,
+    pub pubsub: Arc<PubSub>,
+    pub tracking: Arc<Tracking>,
+    pub monitors: Monitors,
     pub env: Env,
     /// Set when the server is to stop; every client is woken then.
     stopping: AtomicBool,
@@ -48,12 +60,22 @@ impl Server {
             Hasher::Fnv => KeyHasher::Fnv,
             Hasher::SipHash => KeyHasher::sip(),
         };
-        Arc::new(Self {
+        let (pubsub, tracking) = <(Arc<PubSub>, Arc<Tracking>)>::default();
+        let env = Env::new(hasher);
+        env.set_audience(Box::new(Announcer {
+            config: Arc::clone(&config),
+            pubsub: Arc::clone(&pubsub),
+            tracking: Arc::clone(&tracking),
+        }));
+        let server = Arc::new(Self {
             clients: Clients::default(),
             stats: Stats::default(),
             pace: Pace::default(),
             pause: Pause::default(),
-            env: Env::new(hasher),
+            pubsub,
+            tracking,
+            monitors: Monitors::default(),
+            env,
             stopping: AtomicBool::new(false),
             stop: tokio::sync::Notify::new(),
             started: Instant::now(),
@@ -61,7 +83,24 @@ impl Server {
             run_id: random_hex(40),
             log,
             config,
-        })
+        });
+        server.apply_events();
+        server
+    }
+
+    /// Listens to keyspace events as far as `notify-keyspace-events` asks for them now.
+    pub fn apply_events(&self) {
+        let events = self.config.notify_keyspace_events();
+        let is_published = events.contains(Events::KEYSPACE) || events.contains(Events::KEYEVENT);
+        self.env.set_heard(Heard::EVENTS, is_published);
+        self.env.set_heard(Heard::MISSES, events.publishes(Events::MISS));
+    }
+
+    /// Ends all that a client listens to: it has gone, or is to be as a new one.
+    pub fn forget(&self, client: &clients::Client) {
+        self.pubsub.leave(client);
+        self.monitors.remove(client);
+        self.tracking.stop(client, &self.env);
     }
 
     /// The thresholds of the compact encodings, as configured now.

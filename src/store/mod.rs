@@ -29,7 +29,7 @@ pub use entry::{Content, Entry, Kind, Lifetime, Raw, SharedBytes};
 pub use hasher::KeyHasher;
 pub use limits::Limits;
 pub use members::{hash_member, member_hasher};
-pub use part::{Agenda, Env, Part, PartId, Side};
+pub use part::{Agenda, Audience, Env, Heard, Part, PartId, Side};
 pub use slot::{Deadline, Slot, clock};
 
 /// Freeing fewer allocations or bytes than this takes about as long as handing them to another thread.

@@ -223,7 +223,9 @@ impl<'a> Needle<'a> {
         let found = &rest[..self.bytes.len()];
         let Some(last) = found.last_chunk() else {
             // What is behind them is read as well, where there is anything.
-            return rest.first_chunk().map_or_else(|| found == self.bytes, |chunk| word(chunk) & self.mask == self.first);
+            return rest
+                .first_chunk()
+                .map_or_else(|| found == self.bytes, |chunk| word(chunk) & self.mask == self.first);
         };
         let is_like = word(last) == self.last && found.first_chunk().is_some_and(|chunk| word(chunk) == self.first);
         is_like && (found.len() <= 16 || found == self.bytes)

@@ -4,13 +4,14 @@ use std::sync::mpsc;
 use std::thread::Thread;
 
 use crossbeam_skiplist::SkipSet;
+use crossbeam_utils::CachePadded;
 
 use super::table::{Raw, Table};
 use super::waits::{Waits, Who};
 use super::watch::{Flag, Watches};
 use super::wheel::{Due, TICK_MS, Wheel, tick_of};
 use super::{Entry, KeyHasher, Slot, timed};
-use crate::sync::{AtomicBool, AtomicU64, OnceLock, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, OnceLock, Ordering};
 
 /// Names a part: its database and its number within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,9 +20,44 @@ pub struct PartId {
     pub index: u32,
 }
 
+/// What somebody wants to hear of, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard(pub u32);
+
+impl Heard {
+    /// Keyspace events.
+    pub const EVENTS: Self = Self(1);
+    /// Look-ups that find nothing, as events.
+    pub const MISSES: Self = Self(2);
+    /// Changes of keys that clients keep copies of.
+    pub const COPIES: Self = Self(4);
+
+    #[inline]
+    pub fn is_any(self) -> bool {
+        self.0 != 0
+    }
+
+    #[inline]
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// Who is told what happens to keys, while they are held.
+pub trait Audience: std::fmt::Debug + Send + Sync {
+    /// A keyspace event.
+    fn event(&self, db: u16, key: &[u8], event: &'static str);
+
+    /// A key's value is another one now. `by`: the client that did it, 0 for none.
+    fn changed(&self, key: &[u8], by: u64);
+}
+
 /// What all parts of a key space share.
 #[derive(Debug)]
 pub struct Env {
+    /// Bits of [`Heard`], read at each change. In a cache line that is seldom written.
+    heard: CachePadded<AtomicU32>,
+    audience: OnceLock<Box<dyn Audience>>,
     pub hasher: KeyHasher,
     pub agenda: Agenda,
     pub reaper: Reaper,
@@ -38,6 +74,8 @@ pub struct Env {
 impl Env {
     pub fn new(hasher: KeyHasher) -> Self {
         Self {
+            heard: CachePadded::new(AtomicU32::new(0)),
+            audience: OnceLock::new(),
             hasher,
             agenda: Agenda::default(),
             reaper: Reaper::new(),
@@ -54,14 +92,77 @@ impl Env {
         self.tickets.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Counts an entry that goes because its time has come, or else because that of all of its parts has.
-    pub(super) fn count_expired(&self, entry: &Entry, now: u64) {
-        if entry.deadline().is_some_and(|at| at <= now) {
-            self.expired.fetch_add(1, Ordering::Relaxed);
+    /// Says whom to tell; once.
+    pub fn set_audience(&self, audience: Box<dyn Audience>) {
+        self.audience.set(audience).expect("there is one audience");
+    }
+
+    /// Begins or ceases to tell of something.
+    pub fn set_heard(&self, what: Heard, is_heard: bool) {
+        // Relaxed, here and below: who begins to listen and then reads a key is ordered before the key's next change by
+        // its lock.
+        if is_heard {
+            self.heard.fetch_or(what.0, Ordering::Relaxed);
         } else {
-            self.expired_parts.fetch_add(timed::len(entry.raw()) as u64, Ordering::Relaxed);
+            self.heard.fetch_and(!what.0, Ordering::Relaxed);
         }
     }
+
+    #[inline]
+    pub fn heard(&self) -> Heard {
+        Heard(self.heard.load(Ordering::Relaxed))
+    }
+
+    /// Tells of a keyspace event. The key is held.
+    pub fn event(&self, db: u16, key: &[u8], event: &'static str) {
+        if let Some(audience) = self.audience.get() {
+            audience.event(db, key, event);
+        }
+    }
+
+    /// Tells those who keep copies that a key changed. The key is held.
+    pub fn changed(&self, key: &[u8], by: u64) {
+        if let Some(audience) = self.audience.get() {
+            audience.changed(key, by);
+        }
+    }
+
+    /// Tells that a key's time, or that of parts of its value, has come.
+    pub(super) fn tell_expired(&self, db: u16, key: &[u8], expired: Expired) {
+        if !self.heard().is_any() {
+            return;
+        }
+        self.changed(key, 0);
+        match expired {
+            Expired::Key => self.event(db, key, "expired"),
+            Expired::Parts => self.event(db, key, "hexpired"),
+            Expired::AllParts => {
+                self.event(db, key, "hexpired");
+                self.event(db, key, "del");
+            }
+        }
+    }
+
+    /// Counts an entry that goes because its time has come, or else because that of all of its parts has.
+    pub(super) fn count_expired(&self, entry: &Entry, now: u64) -> Expired {
+        if entry.deadline().is_some_and(|at| at <= now) {
+            self.expired.fetch_add(1, Ordering::Relaxed);
+            Expired::Key
+        } else {
+            self.expired_parts.fetch_add(timed::len(entry.raw()) as u64, Ordering::Relaxed);
+            Expired::AllParts
+        }
+    }
+}
+
+/// What expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expired {
+    Key,
+    /// Parts of its value, but not all.
+    Parts,
+    /// All parts of its value, and the key with them.
+    AllParts,
 }
 
 /// What belongs to one table. Read and written only under the table's lock.
@@ -196,14 +297,16 @@ impl<'a> Part<'a> {
             if parts > 0 {
                 self.env.expired_parts.fetch_add(parts as u64, Ordering::Relaxed);
                 self.side.touch(hash);
+                self.env.tell_expired(self.id.db, entry.key(), Expired::Parts);
             }
             return next;
         }
         let entry = self.table.take(at);
         self.side.forget(&entry);
-        self.env.count_expired(&entry, now);
-        self.env.reaper.free(entry);
+        let expired = self.env.count_expired(&entry, now);
         self.side.touch(hash);
+        self.env.tell_expired(self.id.db, entry.key(), expired);
+        self.env.reaper.free(entry);
         None
     }
 

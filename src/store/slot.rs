@@ -1,6 +1,6 @@
 //! A slot: one key, held exclusively, whether it exists or not.
 
-use super::part::Part;
+use super::part::{Expired, Part};
 use super::table::Table;
 use super::{Content, Entry, Lifetime, timed};
 use crate::sync::Ordering;
@@ -163,15 +163,17 @@ impl<'a> Slot<'a> {
         let now = self.now;
         let Some(entry) = self.entry() else { return };
         if entry.is_expired(now) {
-            self.part.env.count_expired(entry, now);
+            let expired = self.part.env.count_expired(entry, now);
             self.remove();
-            return self.touch();
+            self.touch();
+            return self.part.env.tell_expired(self.part.id.db, self.key, expired);
         }
         let limit = if entry.must_be_pruned(now) { usize::MAX } else { PARTS_MAX };
         let parts = self.entry_mut().map_or(0, |entry| timed::expire(entry, now, limit));
         if parts > 0 {
             self.part.env.expired_parts.fetch_add(parts as u64, Ordering::Relaxed);
             self.touch();
+            self.part.env.tell_expired(self.part.id.db, self.key, Expired::Parts);
         }
     }
 }

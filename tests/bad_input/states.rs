@@ -19,6 +19,9 @@ const STEPS: &[&str] = &[
     "QUIT",
     "SWAPDB 0 1",
     "MOVE k 1",
+    "SUBSCRIBE c",
+    "UNSUBSCRIBE",
+    "CLIENT TRACKING ON",
 ];
 
 /// What a new connection answers to the steps, sent in one write.

@@ -1,6 +1,7 @@
 """redis-py as an application uses it, in both protocols: redis_py.py host:port"""
 
 import sys
+import time
 
 import redis
 
@@ -74,12 +75,44 @@ def smoke(host, port, protocol):
     assert client.command_count() > 40
     assert client.dbsize() > 0
 
+    pubsub = client.pubsub()
+    pubsub.subscribe("news")
+    pubsub.psubscribe("n*")
+    assert [pubsub.get_message(timeout=5)["data"] for _ in range(2)] == [1, 2]
+    assert client.publish("news", "hello") == 2
+    assert [pubsub.get_message(timeout=5)["type"] for _ in range(2)] == ["message", "pmessage"]
+    assert client.pubsub_numsub("news") == [("news", 1)]
+    pubsub.close()
+    if protocol == 3:
+        cached(client, host, port)
+
     other = redis.Redis(host=host, port=int(port), protocol=protocol, db=1)
     assert other.get("k") is None
     other.set("bytes", b"\x00\xff")
     assert other.get("bytes") == b"\x00\xff"
     other.flushdb()
     client.flushdb()
+
+
+def cached(writer, host, port):
+    """Client-side caching, where this version has it."""
+    try:
+        from redis.cache import CacheConfig
+    except ImportError:
+        return
+    reader = redis.Redis(host=host, port=int(port), protocol=3, cache_config=CacheConfig(), decode_responses=True)
+    for value in ["1", "2", "3"]:
+        writer.set("cached", value)
+        deadline = time.monotonic() + 5
+        while reader.get("cached") != value:
+            assert time.monotonic() < deadline, "the copy is stale"
+        assert reader.get("cached") == value
+    assert reader.get_cache().size == 1
+    writer.flushdb()
+    deadline = time.monotonic() + 5
+    while reader.get("cached") is not None:
+        assert time.monotonic() < deadline, "the copy is stale"
+    reader.close()
 
 
 def main():

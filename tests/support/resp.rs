@@ -115,6 +115,17 @@ impl Value {
         }
     }
 
+    /// The elements of an array, a set or a push.
+    ///
+    /// # Panics
+    /// If it is something else.
+    pub fn elements(&self) -> &[Self] {
+        match self {
+            Self::Other(b'>', items) => items,
+            other => other.items(),
+        }
+    }
+
     /// The elements of an array or a set as sorted texts.
     pub fn sorted(&self) -> Vec<String> {
         let mut texts: Vec<String> = self.items().iter().map(Self::text).collect();

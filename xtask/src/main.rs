@@ -36,6 +36,9 @@ const PLANTED: &[Planted] = &[
     Planted { model: "hot", test: "a_client_reads_its_own_write", bug: "hot-copy-outlives-a-write" },
     Planted { model: "hot", test: "a_client_reads_its_own_write", bug: "hot-copy-published-without-the-lock" },
     Planted { model: "hot", test: "a_pipeline_reads_its_own_writes", bug: "hot-copy-published-by-a-writer" },
+    Planted { model: "outbox", test: "two_publishers_wake_one_that_waits", bug: "outbox-looked-at-before-waiting" },
+    Planted { model: "outbox", test: "two_publishers_wake_one_that_waits", bug: "outbox-news-forgotten" },
+    Planted { model: "outbox", test: "nothing_stays_behind_after_the_end", bug: "outbox-stays-open" },
 ];
 
 const USAGE: &str = "cargo xtask COMMAND

@@ -164,7 +164,7 @@ impl Owner {
         let mut ready = Ready::default();
         let mut at = range.start;
         while at < range.end && batch.reply.len() < FLUSH {
-            let Batch { input, spans, requests, keys, reply, now, no_touch } = &mut *batch;
+            let Batch { input, spans, requests, keys, reply, now, no_touch, client, tracks } = &mut *batch;
             let request = &requests[at];
             let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
             if matches!(command.spec.run, Run::Walk(_)) {
@@ -173,7 +173,17 @@ impl Owner {
                 return server.stats.add_tally(&tally);
             }
             let spans = &spans[request.spans()];
-            let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &server };
+            let call = Call {
+                input,
+                spans,
+                command,
+                now: *now,
+                db,
+                no_touch: *no_touch,
+                client: *client,
+                tracks: *tracks,
+                server: &server,
+            };
             let keys = &keys[request.keys()];
             if let Run::Block(block) = command.spec.run {
                 let has_run = serve::attempt(block, &mut self.owned(), keys, &call, reply, &mut ready);
@@ -196,11 +206,21 @@ impl Owner {
         let Some(mut walking) = self.walking.pop_front() else { return };
         let server = Arc::clone(&self.server);
         let at = walking.range.start;
-        let Batch { input, spans, requests, reply, now, no_touch, .. } = &mut *walking.batch;
+        let Batch { input, spans, requests, reply, now, no_touch, client, tracks, .. } = &mut *walking.batch;
         let Verdict::Run(command) = requests[at].verdict else { unreachable!("a walk can run") };
         let Run::Walk(run) = command.spec.run else { unreachable!("only walks wait here") };
         let spans = &spans[requests[at].spans()];
-        let call = Call { input, spans, command, now: *now, db: walking.db, no_touch: *no_touch, server: &server };
+        let call = Call {
+            input,
+            spans,
+            command,
+            now: *now,
+            db: walking.db,
+            no_touch: *no_touch,
+            client: *client,
+            tracks: *tracks,
+            server: &server,
+        };
         let mark = reply.mark();
         match run(&mut self.owned(), &mut walking.progress, &call, reply) {
             Ok(Step::More) => return self.walking.push_back(walking),

@@ -48,7 +48,7 @@ impl Sharded {
 
     /// Runs requests until one needs slices (a walk), one has to wait, or the replies are large; returns where it stopped.
     fn run(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> usize {
-        let Batch { input, spans, requests, keys, reply, now, no_touch } = batch;
+        let Batch { input, spans, requests, keys, reply, now, no_touch, client, tracks } = batch;
         let tally = Tally::default();
         let mut ready = Ready::default();
         let mut at = range.start;
@@ -68,7 +68,17 @@ impl Sharded {
                     break 'windows;
                 }
                 let spans = &spans[request.spans()];
-                let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &self.server };
+                let call = Call {
+                    input,
+                    spans,
+                    command,
+                    now: *now,
+                    db,
+                    no_touch: *no_touch,
+                    client: *client,
+                    tracks: *tracks,
+                    server: &self.server,
+                };
                 let has_run = self.run_one(&mut lock, &call, &keys[request.keys()], reply, &tally, &mut ready);
                 if !ready.is_empty() {
                     lock = Lock::None;
@@ -104,13 +114,18 @@ impl Sharded {
             Run::Read(run) => {
                 let (id, key) = (self.shards.part_of(call.db, keys[0].hash), keys[0]);
                 let mark = reply.mark();
-                let read = self.shards.hot(id).read(|copy| {
-                    copy.find(key, call, tally).map(|entry| held::settle(run(Some(entry), call, reply), mark, reply))
-                });
-                if read.flatten().is_some() {
-                    return true;
+                // Who keeps copies itself is noted under the lock, so that it hears of the next change.
+                if !call.tracks {
+                    let read = self.shards.hot(id).read(|copy| {
+                        let entry = copy.find(key, call, tally);
+                        entry.map(|entry| held::settle(run(Some(entry), call, reply), mark, reply))
+                    });
+                    if read.flatten().is_some() {
+                        return true;
+                    }
                 }
                 let table = lock.shared(&self.shards, id, env);
+                held::remember(keys, call);
                 let mut entry = lookup(table, key, call, tally);
                 if entry.is_some_and(|entry| entry.must_be_pruned(call.now)) {
                     // It stays locked exclusively, so nothing comes in between.
@@ -132,6 +147,7 @@ impl Sharded {
                 let mark = reply.mark();
                 {
                     let tables = self.shards.read_all(self.parts_of(call.db, keys), env);
+                    held::remember(keys, call);
                     let entries = Entries::new(&tables, keys, call, tally);
                     held::settle(run(&entries, call, reply), mark, reply);
                     if !entries.is_stale() {
@@ -190,11 +206,21 @@ impl Sharded {
         let mut progress = Progress::start(batch.reply.resp());
         loop {
             {
-                let Batch { input, spans, requests, reply, now, no_touch, .. } = &mut *batch;
+                let Batch { input, spans, requests, reply, now, no_touch, client, tracks, .. } = &mut *batch;
                 let Verdict::Run(command) = requests[at].verdict else { unreachable!("checked by the caller") };
                 let Run::Walk(run) = command.spec.run else { unreachable!("checked by the caller") };
                 let spans = &spans[requests[at].spans()];
-                let call = Call { input, spans, command, now: *now, db, no_touch: *no_touch, server: &self.server };
+                let call = Call {
+                    input,
+                    spans,
+                    command,
+                    now: *now,
+                    db,
+                    no_touch: *no_touch,
+                    client: *client,
+                    tracks: *tracks,
+                    server: &self.server,
+                };
                 let mark = reply.mark();
                 let mut keyspace = Unheld { shards: &self.shards, env: &self.server.env };
                 match run(&mut keyspace, &mut progress, &call, reply) {
