@@ -13,6 +13,13 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     // Since 7.2 the flag says that they may wait.
     ("wait", "flags", "[+blocking]"),
     ("wait", "categories", "[+@slow, +@blocking, +@connection]"),
+    // Since 7.2 scripts may call them.
+    ("blmove", "flags", "[+write, +denyoom, +blocking]"),
+    ("blpop", "flags", "[+write, +blocking]"),
+    ("brpop", "flags", "[+write, +blocking]"),
+    ("brpoplpush", "flags", "[+write, +denyoom, +blocking]"),
+    ("bzpopmax", "flags", "[+write, +blocking, +fast]"),
+    ("bzpopmin", "flags", "[+write, +blocking, +fast]"),
     // Since 7.2 a name alone is allowed.
     ("command|getkeys", "arity", "-3"),
     ("command|getkeysandflags", "arity", "-3"),
