@@ -36,6 +36,7 @@ mod scan;
 mod server;
 mod set;
 mod sort;
+mod stream;
 mod string;
 mod substring;
 mod syntax;
@@ -324,6 +325,8 @@ pub enum Next {
 pub enum Effect {
     None,
     Changed(Event),
+    /// A change that Redis tells nobody of: neither those who watch the key nor those who listen to events.
+    Quiet,
 }
 
 /// What a command changed, by key number.
@@ -559,6 +562,9 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("sorted-set", zset::combine::SPECS),
     ("sorted-set", zset::pop::SPECS),
     ("sorted-set", zset::blocking::SPECS),
+    ("stream", stream::SPECS),
+    ("stream", stream::delete::SPECS),
+    ("stream", stream::read::SPECS),
     ("geo", geo::SPECS),
     ("geo", geo::search::SPECS),
     ("generic", key::SPECS),

@@ -7,7 +7,7 @@ use crate::store::Part;
 #[inline]
 pub fn apply(part: &mut Part<'_>, key: Key, effect: Effect) {
     match effect {
-        Effect::None => {}
+        Effect::None | Effect::Quiet => {}
         Effect::Changed(_) => part.side.touch(key.hash),
     }
 }

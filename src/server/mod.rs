@@ -17,6 +17,7 @@ pub use stats::{Count, Stats, Tally};
 
 use crate::config::Config;
 use crate::log::Log;
+use crate::store::stream::NodeLimit;
 use crate::store::{Env, KeyHasher, Limits};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
@@ -76,6 +77,10 @@ impl Server {
             hash_max_listpack_value: config.hash_max_listpack_value(),
             zset_max_listpack_entries: config.zset_max_listpack_entries(),
             zset_max_listpack_value: config.zset_max_listpack_value(),
+            stream_node: NodeLimit {
+                bytes: config.stream_node_max_bytes(),
+                entries: config.stream_node_max_entries(),
+            },
         }
     }
 
