@@ -1,7 +1,11 @@
 //! Streams: XADD XLEN XRANGE XREVRANGE XTRIM XSETID.
 
+pub(super) mod claim;
 pub(super) mod delete;
+pub(super) mod group;
 mod id;
+pub(super) mod info;
+pub(super) mod pending;
 pub(super) mod read;
 mod trim;
 

@@ -93,6 +93,12 @@ impl Garbage for Trimmed {
     }
 }
 
+impl Garbage for Group {
+    fn is_heavy(&self) -> bool {
+        self.pending_len() / 4 + 2 * self.consumers().len() > super::HEAVY_WEIGHT
+    }
+}
+
 impl Stream {
     /// Removes entries from the front. Cost: O(nodes removed), and of one node more its entries.
     pub fn trim(&mut self, trim: Trim) -> Trimmed {

@@ -2,8 +2,9 @@
 
 use super::super::typed::view;
 use super::super::{
-    Arguments, Arity, Call, Effect, Effects, Entries, Event, Finder, Flags, Keys, Place, Places, Run, Slots, Spec,
+    Arguments, Arity, Call, Effect, Effects, Entries, Finder, Flags, Keys, Place, Places, Run, Slots, Spec,
 };
+use super::group::CONSUMER_CREATED;
 use super::{id, write_item};
 use crate::error::Error;
 use crate::reply::{Reply, Resp};
@@ -244,7 +245,7 @@ impl Reader<'_> {
                 Wanted::Pending(after) => self.repeat(log, group, after, reply),
             }
         }
-        let effect = if is_new { Effect::Changed(Event("xgroup-createconsumer")) } else { Effect::Quiet };
+        let effect = if is_new { CONSUMER_CREATED } else { Effect::Quiet };
         (is_served, effect)
     }
 
