@@ -47,6 +47,8 @@ const START: &[&str] = &[
     "CONFIG SET set-max-intset-entries 512",
     "CONFIG SET zset-max-listpack-entries 128",
     "CONFIG SET zset-max-listpack-value 64",
+    "CONFIG SET stream-node-max-entries 100",
+    "CONFIG SET stream-node-max-bytes 4096",
     "CONFIG SET list-max-listpack-size -2",
     "CONFIG SET list-compress-depth 0",
 ];
@@ -121,6 +123,10 @@ impl Servers {
                     b"set" => about("SMEMBERS", key, ""),
                     b"hash" => about("HGETALL", key, ""),
                     b"zset" => about("ZRANGE", key, "0 -1 WITHSCORES"),
+                    b"stream" => {
+                        lines.push([words("XINFO STREAM"), vec![key.clone()]].concat());
+                        about("XRANGE", key, "- +")
+                    }
                     other => panic!("no such type: {}", other.escape_ascii()),
                 });
             }
