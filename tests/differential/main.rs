@@ -81,7 +81,7 @@ fn random_commands_are_answered_as_by_redis() {
             break;
         }
         let guard = Episode { seed };
-        let source = Source { rng: fastrand::Rng::with_seed(seed), payloads: payloads.clone(), last: 0 };
+        let source = Source { rng: fastrand::Rng::with_seed(seed), payloads: payloads.clone(), last: 0, ids: 0 };
         let (protocol, steps) = episode(&grammar, source);
         count += steps.iter().map(Vec::len).sum::<usize>() as u64;
         if let Some(difference) = first_difference(&mut servers, protocol, &steps) {

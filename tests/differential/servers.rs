@@ -117,7 +117,7 @@ impl Servers {
                 if key != SORTED.as_bytes() {
                     lines.push(about("OBJECT ENCODING", key, ""));
                 }
-                lines.push(match kind.text() {
+                let content = match kind.text() {
                     b"string" => about("GET", key, ""),
                     b"list" => about("LRANGE", key, "0 -1"),
                     b"set" => about("SMEMBERS", key, ""),
@@ -128,7 +128,8 @@ impl Servers {
                         about("XRANGE", key, "- +")
                     }
                     other => panic!("no such type: {}", other.escape_ascii()),
-                });
+                };
+                lines.push(content);
             }
             self.run(&lines)?;
         }

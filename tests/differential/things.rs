@@ -15,6 +15,8 @@ pub struct Source {
     pub payloads: Vec<Vec<u8>>,
     /// The last of the numbers that differ from each other.
     pub last: u16,
+    /// How many IDs of streams were made.
+    pub ids: u64,
 }
 
 /// Something that stands in a row.
@@ -263,13 +265,12 @@ fn float(source: &mut Source) -> Vec<u8> {
 
 /// An ID of a stream, most often larger than those before.
 fn next_id(source: &mut Source) -> Vec<u8> {
-    source.last = source.last.wrapping_add(1);
-    let (ms, seq) = (source.last / 4, source.rng.u8(..4));
-    match source.rng.u8(..10) {
+    source.ids += 1;
+    let (ms, seq) = (source.ids / 4, source.ids);
+    match source.rng.u8(..30) {
         0 => format!("{ms}-*"),
         1 => ms.to_string(),
-        2 => format!("{}-{seq}", u32::from(ms) * 1000),
-        _ => format!("{ms}-{}", source.last),
+        _ => format!("{ms}-{seq}"),
     }
     .into_bytes()
 }
