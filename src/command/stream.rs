@@ -114,12 +114,13 @@ fn xadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
 
 /// The ID of a new entry: larger than all before.
 fn next_id(stream: Option<&Stream>, given: Option<(Id, Seq)>, now: u64) -> Result<Id, Error> {
-    const TOO_SMALL: Error = Error::Other("ERR The ID specified in XADD is equal or smaller than the target stream top item");
+    const TOO_SMALL: Error =
+        Error::Other("ERR The ID specified in XADD is equal or smaller than the target stream top item");
     let last = stream.map_or(Id::MIN, |stream| stream.log.last_id());
     // From here on there is a next one.
-    let next = last.next().ok_or(Error::Other(
-        "ERR The stream has exhausted the last possible ID, unable to add more items",
-    ))?;
+    let next = last
+        .next()
+        .ok_or(Error::Other("ERR The stream has exhausted the last possible ID, unable to add more items"))?;
     let id = match given {
         None if now > last.ms => Id::new(now, 0),
         None => next,
@@ -145,16 +146,28 @@ fn xlen(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Er
 
 /// `XRANGE key start end [COUNT count]` -> the entries between two IDs.
 fn xrange(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    range(entry, call, (2, 3), |stream, start, end, count, reply| {
-        stream.log.range(start, end).take(count).try_for_each(|item| write_item(&item, reply));
-    }, reply)
+    range(
+        entry,
+        call,
+        (2, 3),
+        |stream, start, end, count, reply| {
+            stream.log.range(start, end).take(count).try_for_each(|item| write_item(&item, reply));
+        },
+        reply,
+    )
 }
 
 /// `XREVRANGE key end start [COUNT count]`: the same from the last to the first.
 fn xrevrange(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    range(entry, call, (3, 2), |stream, start, end, count, reply| {
-        stream.log.range(start, end).rev().take(count).try_for_each(|item| write_item(&item, reply));
-    }, reply)
+    range(
+        entry,
+        call,
+        (3, 2),
+        |stream, start, end, count, reply| {
+            stream.log.range(start, end).rev().take(count).try_for_each(|item| write_item(&item, reply));
+        },
+        reply,
+    )
 }
 
 /// Writes entries between the IDs that two arguments are.

@@ -77,10 +77,7 @@ impl Server {
             hash_max_listpack_value: config.hash_max_listpack_value(),
             zset_max_listpack_entries: config.zset_max_listpack_entries(),
             zset_max_listpack_value: config.zset_max_listpack_value(),
-            stream_node: NodeLimit {
-                bytes: config.stream_node_max_bytes(),
-                entries: config.stream_node_max_entries(),
-            },
+            stream_node: NodeLimit { bytes: config.stream_node_max_bytes(), entries: config.stream_node_max_entries() },
         }
     }
 

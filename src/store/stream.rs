@@ -218,7 +218,8 @@ impl Stream {
 
     /// Approximate bytes on the heap. At most O(consumers).
     pub fn heap_bytes(&self) -> usize {
-        let groups = self.groups.iter().map(|(name, group)| name.len() + size_of::<(Box<[u8]>, Group)>() + group.heap_bytes());
+        let groups =
+            self.groups.iter().map(|(name, group)| name.len() + size_of::<(Box<[u8]>, Group)>() + group.heap_bytes());
         size_of::<Self>() + self.log.heap_bytes() + groups.sum::<usize>()
     }
 

@@ -44,7 +44,9 @@ const ACCEPTED: &[Accepted] = &[
             is(words, &["sort", "sort_ro"]) && !has(words, "store") && is_refused && !reference.is_error()
         row: "a NUL byte in an unknown command's name",
         applies: |_, reference, found| {
-            reference.text().starts_with(b"NOGROUP") && found.text().starts_with(b"NOGROUP") && found.text().contains(&0)
+            reference.text().starts_with(b"NOGROUP")
+                && found.text().starts_with(b"NOGROUP")
+                && found.text().contains(&0)
         },
     },
     Accepted {

@@ -67,7 +67,8 @@ impl Claim {
                 delivered = Some(integer(call, i, "ERR Invalid TIME option argument for XCLAIM")?);
             } else if call.is(i, "retrycount") && has_value {
                 i += 1;
-                retry_count = u64::try_from(integer(call, i, "ERR Invalid RETRYCOUNT option argument for XCLAIM")?).ok();
+                retry_count =
+                    u64::try_from(integer(call, i, "ERR Invalid RETRYCOUNT option argument for XCLAIM")?).ok();
             } else if call.is(i, "lastid") && has_value {
                 i += 1;
                 last_id = id::strict(call.arg(i), 0)?;

@@ -130,7 +130,8 @@ fn write_range(group: &Group, filter: &Filter<'_>, now: u64, reply: &mut Reply) 
                 found.extend(range.filter(|(_, pending)| is_idle(pending)).take(filter.count));
             }
             Some(name) => {
-                let own = group.find_consumer(name).into_iter().flat_map(|consumer| consumer.pending().range(ids.clone()));
+                let own =
+                    group.find_consumer(name).into_iter().flat_map(|consumer| consumer.pending().range(ids.clone()));
                 let range = own.filter_map(|id| Some((*id, group.pending(*id)?)));
                 found.extend(range.filter(|(_, pending)| is_idle(pending)).take(filter.count));
             }

@@ -230,7 +230,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Writes a key with its entries, if there are any; whether there were.
     fn serve(&self, slot: &mut Slot<'_>, key: &[u8], wanted: Wanted, reply: &mut Reply) -> (bool, Effect) {
-        let Some(Stream { log, groups }) = slot.entry_mut().and_then(stream::of_mut) else { return (false, Effect::None) };
+        let Some(Stream { log, groups }) = slot.entry_mut().and_then(stream::of_mut) else {
+            return (false, Effect::None);
+        };
         let Some(group) = groups.get_mut(self.group) else { return (false, Effect::None) };
         let (consumer, is_new) = group.consumer_or_new(self.consumer, self.now);
         group.consumer_mut(consumer).seen = self.now;

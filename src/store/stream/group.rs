@@ -175,7 +175,8 @@ impl Group {
     pub fn heap_bytes(&self) -> usize {
         // Nodes of a B-tree that grows at its end are filled to a little more than half.
         let pending = self.pending.len() * (size_of::<(Id, Pending)>() + size_of::<Id>()) * 11 / 6;
-        let names: usize = self.names.keys().map(|name| 2 * name.len() + size_of::<(Box<[u8]>, ConsumerId)>() * 3 / 2).sum();
+        let names: usize =
+            self.names.keys().map(|name| 2 * name.len() + size_of::<(Box<[u8]>, ConsumerId)>() * 3 / 2).sum();
         pending + names + self.consumers.capacity() * size_of::<Option<Consumer>>()
     }
 

@@ -66,7 +66,8 @@ impl Log {
     /// Removes an entry; whether it was there. `max_deleted` is for the caller to set.
     pub fn remove(&mut self, id: Id) -> bool {
         let is_in_tail = self.tail.as_ref().is_some_and(|tail| tail.first() <= id);
-        let node = if is_in_tail { self.tail.as_mut() } else { self.nodes.range_mut(..=id).next_back().map(|(_, node)| node) };
+        let node =
+            if is_in_tail { self.tail.as_mut() } else { self.nodes.range_mut(..=id).next_back().map(|(_, node)| node) };
         let Some(node) = node else { return false };
         let before = node.heap_bytes();
         if !node.remove(id) {

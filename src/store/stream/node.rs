@@ -280,7 +280,8 @@ impl<'a> Item<'a> {
 
 impl std::fmt::Debug for Item<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let pairs = self.pairs().map(|(name, value)| (name.escape_ascii().to_string(), value.escape_ascii().to_string()));
+        let pairs =
+            self.pairs().map(|(name, value)| (name.escape_ascii().to_string(), value.escape_ascii().to_string()));
         f.debug_tuple("Item").field(&self.id.to_string()).field(&pairs.collect::<Vec<_>>()).finish()
     }
 }
@@ -435,15 +436,19 @@ mod tests {
     }
 
     fn text(item: &Item<'_>) -> String {
-        let pairs: Vec<_> = item.pairs().map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii())).collect();
+        let pairs: Vec<_> =
+            item.pairs().map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii())).collect();
         format!("{} {}", item.id, pairs.join(" "))
     }
 
     #[test]
     fn elements_of_every_width_survive() {
-        let ints = [0, 1, 127, 128, -1, 4095, 4096, -4096, -4097, 32767, 32768, -32768, 8_388_607, 8_388_608, -8_388_609];
+        let ints =
+            [0, 1, 127, 128, -1, 4095, 4096, -4096, -4097, 32767, 32768, -32768, 8_388_607, 8_388_608, -8_388_609];
         let mut texts: Vec<Vec<u8>> = ints.iter().map(|int: &i64| int.to_string().into_bytes()).collect();
-        texts.extend([i64::MAX, i64::MIN, i64::from(i32::MAX) + 1, i64::from(i32::MIN)].map(|int| int.to_string().into_bytes()));
+        texts.extend(
+            [i64::MAX, i64::MIN, i64::from(i32::MAX) + 1, i64::from(i32::MIN)].map(|int| int.to_string().into_bytes()),
+        );
         texts.extend([0, 1, 63, 64, 4095, 4096, 70_000].map(|len| vec![b'x'; len]));
         texts.extend([&b"-0"[..], b"01", b"+1", b" 1", b"9223372036854775808"].map(<[u8]>::to_vec));
         for text in texts {

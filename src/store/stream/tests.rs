@@ -15,7 +15,12 @@ enum Step {
     Add(u64, u64, Pairs),
     /// The entry with this place among all that were ever added.
     Delete(usize),
-    Trim { length: Option<u64>, is_approximate: bool, limit: u64, references: References },
+    Trim {
+        length: Option<u64>,
+        is_approximate: bool,
+        limit: u64,
+        references: References,
+    },
     /// A group reads so many.
     Read(usize, u64),
     /// A group acknowledges the entry with this place among what is pending.
@@ -24,7 +29,8 @@ enum Step {
 
 fn text() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        prop::sample::select(vec![&b"a"[..], b"b", b"name", b"", b"7", b"-1", b"1700000000000", b"007"]).prop_map(<[u8]>::to_vec),
+        prop::sample::select(vec![&b"a"[..], b"b", b"name", b"", b"7", b"-1", b"1700000000000", b"007"])
+            .prop_map(<[u8]>::to_vec),
         prop::collection::vec(any::<u8>(), 0..80),
         any::<i64>().prop_map(|int| int.to_string().into_bytes()),
     ]
