@@ -42,6 +42,9 @@ const ACCEPTED: &[Accepted] = &[
         applies: |words, reference, found| {
             let is_refused = found.text() == b"ERR One or more scores can't be converted into double";
             is(words, &["sort", "sort_ro"]) && !has(words, "store") && is_refused && !reference.is_error()
+        },
+    },
+    Accepted {
         row: "a NUL byte in an unknown command's name",
         applies: |_, reference, found| {
             reference.text().starts_with(b"NOGROUP")
