@@ -53,9 +53,11 @@ const NOTES: &[(&str, &str)] = &[
     ("memory|usage", "SAMPLES without effect: sizes are kept"),
     ("object|freq", "an error: no policy that counts accesses can be chosen"),
     ("object|refcount", "always 1"),
-    ("restore", "no streams and modules; FREQ without effect"),
+    ("restore", "no modules; FREQ without effect"),
     ("shutdown", "no SAVE; NOW and FORCE without effect"),
     ("wait", "0 at once: there are no replicas"),
+    ("xread", "BLOCK"),
+    ("xreadgroup", "BLOCK; CLAIM of Redis 8.4"),
     ("waitaof", "0 at once: there are no replicas and no log"),
 ];
 

@@ -192,7 +192,7 @@ fn expire<'a>(
         Type::Hash => ("hexpire", "hdel"),
         Type::Set => ("expiremember", "srem"),
         Type::ZSet => ("expiremember", "zrem"),
-        Type::String | Type::List => return Err(Error::WrongType),
+        Type::String | Type::List | Type::Stream => return Err(Error::WrongType),
     };
     let limits = call.limits();
     let mut is_emptied = false;

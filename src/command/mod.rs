@@ -37,6 +37,7 @@ mod scan;
 mod server;
 mod set;
 mod sort;
+mod stream;
 mod string;
 mod substring;
 mod syntax;
@@ -335,6 +336,8 @@ pub enum Effect {
     Changed(Event),
     /// A change that two events tell of: of the value, then of something else about the key.
     Both(Event, Event),
+    /// A change that Redis tells nobody of: neither those who watch the key nor those who listen to events.
+    Quiet,
 }
 
 /// What a command changed, by key number.
@@ -573,6 +576,13 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("sorted-set", zset::combine::SPECS),
     ("sorted-set", zset::pop::SPECS),
     ("sorted-set", zset::blocking::SPECS),
+    ("stream", stream::SPECS),
+    ("stream", stream::delete::SPECS),
+    ("stream", stream::read::SPECS),
+    ("stream", stream::group::SPECS),
+    ("stream", stream::pending::SPECS),
+    ("stream", stream::claim::SPECS),
+    ("stream", stream::info::SPECS),
     ("geo", geo::SPECS),
     ("geo", geo::search::SPECS),
     ("generic", key::SPECS),

@@ -156,7 +156,7 @@ fn joined(mut items: Vec<Item<'_>>) -> Item<'_> {
 }
 
 fn is_token(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_uppercase())
+    word.starts_with(|c: char| c.is_ascii_uppercase() || "=~*$".contains(c))
 }
 
 impl Item<'_> {
@@ -412,6 +412,29 @@ static ROWS: &[(&str, &str)] = &[
     ("georadiusbymember_ro", "key member radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]"),
     ("geosearch", "key <FROMMEMBER member | FROMLONLAT longitude latitude> <BYRADIUS radius <M | KM | FT | MI> | BYBOX width height <M | KM | FT | MI>> [ASC | DESC] [COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]"),
     ("geosearchstore", "destination source <FROMMEMBER member | FROMLONLAT longitude latitude> <BYRADIUS radius <M | KM | FT | MI> | BYBOX width height <M | KM | FT | MI>> [ASC | DESC] [COUNT count [ANY]] [STOREDIST]"),
+    ("xack", "key group id [id ...]"),
+    ("xackdel", "key group [KEEPREF | DELREF | ACKED] IDS <numids id [id ...]>"),
+    ("xadd", "key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]"),
+    ("xautoclaim", "key group consumer min-idle-time start [COUNT count] [JUSTID]"),
+    ("xclaim", "key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]"),
+    ("xdel", "key id [id ...]"),
+    ("xdelex", "key [KEEPREF | DELREF | ACKED] IDS <numids id [id ...]>"),
+    ("xgroup|create", "key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]"),
+    ("xgroup|createconsumer", "key group consumer"),
+    ("xgroup|delconsumer", "key group consumer"),
+    ("xgroup|destroy", "key group"),
+    ("xgroup|setid", "key group <id | $> [ENTRIESREAD entries-read]"),
+    ("xinfo|consumers", "key group"),
+    ("xinfo|groups", "key"),
+    ("xinfo|stream", "key [FULL [COUNT count]]"),
+    ("xlen", "key"),
+    ("xpending", "key group [[IDLE min-idle-time] start end count [consumer]]"),
+    ("xrange", "key start end [COUNT count]"),
+    ("xread", "[COUNT count] STREAMS <key [key ...] id [id ...]>"),
+    ("xreadgroup", "GROUP group consumer [COUNT count] [NOACK] STREAMS <key [key ...] id [id ...]>"),
+    ("xrevrange", "key end start [COUNT count]"),
+    ("xsetid", "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]"),
+    ("xtrim", "key <MAXLEN | MINID> [= | ~] threshold [LIMIT count] [KEEPREF | DELREF | ACKED]"),
     ("copy", "source destination [DB destination-db] [REPLACE]"),
     ("del", "key [key ...]"),
     ("dump", "key"),
@@ -523,7 +546,7 @@ mod tests {
     #[test]
     fn every_syntax_agrees_with_the_arity() {
         // QUIT ignores what follows it; the others are nothing without a subcommand.
-        let exceptions = ["quit", "object", "memory", "client", "config", "pubsub"];
+        let exceptions = ["quit", "object", "memory", "client", "config", "pubsub", "xgroup", "xinfo"];
         for command in commands().iter().flat_map(|command| std::iter::once(command).chain(&command.subcommands)) {
             let name = command.full_name;
             if exceptions.contains(&name) {

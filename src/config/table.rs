@@ -291,6 +291,11 @@ options! {
     /// Longest member of a sorted set in the compact encoding, in bytes.
     ZsetMaxListpackValue zset_max_listpack_value: usize = "zset-max-listpack-value" | "zset-max-ziplist-value",
         Kind::Bytes { min: 0, max: BYTES_MAX }, "64", AnyTime;
+    /// Most bytes of a node of a stream, unless one entry has more; 0 for no limit.
+    StreamNodeMaxBytes stream_node_max_bytes: usize = "stream-node-max-bytes",
+        Kind::Bytes { min: 0, max: BYTES_MAX }, "4096", AnyTime;
+    /// Most entries of a node of a stream; 0 for no limit.
+    StreamNodeMaxEntries stream_node_max_entries: u64 = "stream-node-max-entries", COUNT, "100", AnyTime;
     /// Largest HyperLogLog in the sparse encoding, in bytes; larger ones take 12 kb.
     HllSparseMaxBytes hll_sparse_max_bytes: usize = "hll-sparse-max-bytes",
         Kind::Bytes { min: 0, max: BYTES_MAX }, "3000", AnyTime;

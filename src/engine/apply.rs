@@ -18,7 +18,7 @@ pub struct Changed<'a> {
 /// Applies a command's effect on a key of `part`.
 #[inline]
 pub fn apply(part: &mut Part<'_>, key: Changed<'_>, effect: Effect) {
-    if effect == Effect::None {
+    if matches!(effect, Effect::None | Effect::Quiet) {
         return;
     }
     part.side.touch(key.hash);
@@ -31,7 +31,7 @@ pub fn apply(part: &mut Part<'_>, key: Changed<'_>, effect: Effect) {
 #[cold]
 fn announce(part: &mut Part<'_>, key: Changed<'_>, effect: Effect) {
     let (event, then) = match effect {
-        Effect::None => return,
+        Effect::None | Effect::Quiet => return,
         Effect::Changed(event) => (event, None),
         Effect::Both(event, then) => (event, Some(then)),
     };

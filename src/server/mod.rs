@@ -26,6 +26,7 @@ use tracking::Tracking;
 
 use crate::config::{Config, Events};
 use crate::log::Log;
+use crate::store::stream::NodeLimit;
 use crate::store::{Env, Heard, KeyHasher, Limits};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
@@ -115,6 +116,7 @@ impl Server {
             hash_max_listpack_value: config.hash_max_listpack_value(),
             zset_max_listpack_entries: config.zset_max_listpack_entries(),
             zset_max_listpack_value: config.zset_max_listpack_value(),
+            stream_node: NodeLimit { bytes: config.stream_node_max_bytes(), entries: config.stream_node_max_entries() },
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Names and defaults are those of Redis 7.4's configuration; `OBJECT ENCODING` answers at the same borders.
 
+use super::stream::NodeLimit;
+
 /// Bytes above which no collection stays inside its entry, whatever the configuration says.
 ///
 /// The entry's header describes at most [`super::entry::INLINE_MAX`] bytes; half of it leaves room for any
@@ -26,6 +28,7 @@ pub struct Limits {
     pub zset_max_listpack_entries: usize,
     /// Bytes.
     pub zset_max_listpack_value: usize,
+    pub stream_node: NodeLimit,
 }
 
 impl Default for Limits {
@@ -39,6 +42,7 @@ impl Default for Limits {
             hash_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            stream_node: NodeLimit { bytes: 4096, entries: 100 },
         }
     }
 }

@@ -16,6 +16,7 @@ mod part;
 pub mod rdb;
 pub mod set;
 mod slot;
+pub mod stream;
 pub mod string;
 pub mod table;
 pub mod timed;
@@ -51,6 +52,7 @@ pub enum Object {
     TimedSet(Box<timed::Timed>),
     /// As `ZSet`, where members may have deadlines.
     TimedZSet(Box<zset::TimedSorted>),
+    Stream(Box<stream::Stream>),
 }
 
 impl Object {
@@ -63,6 +65,7 @@ impl Object {
                 Self::TimedHash(timed) | Self::TimedSet(timed) => timed.heap_bytes(),
                 Self::ZSet(sorted) => sorted.heap_bytes(),
                 Self::TimedZSet(timed) => timed.heap_bytes(),
+                Self::Stream(stream) => stream.heap_bytes(),
             }
     }
 
@@ -74,6 +77,7 @@ impl Object {
             Self::TimedHash(timed) | Self::TimedSet(timed) => timed.weight(),
             Self::ZSet(sorted) => sorted.weight(),
             Self::TimedZSet(timed) => timed.weight(),
+            Self::Stream(stream) => stream.weight(),
         }
     }
 
@@ -93,6 +97,7 @@ impl Object {
             Self::Set(_) | Self::TimedSet(_) => Type::Set,
             Self::Hash(_) | Self::TimedHash(_) => Type::Hash,
             Self::ZSet(_) | Self::TimedZSet(_) => Type::ZSet,
+            Self::Stream(_) => Type::Stream,
         }
     }
 }
@@ -105,10 +110,11 @@ pub enum Type {
     Set,
     Hash,
     ZSet,
+    Stream,
 }
 
 impl Type {
-    const ALL: [Self; 5] = [Self::String, Self::List, Self::Set, Self::Hash, Self::ZSet];
+    const ALL: [Self; 6] = [Self::String, Self::List, Self::Set, Self::Hash, Self::ZSet, Self::Stream];
 
     pub fn of(entry: &Entry) -> Self {
         match entry.raw() {
@@ -136,6 +142,7 @@ impl Type {
             Self::Set => "set",
             Self::Hash => "hash",
             Self::ZSet => "zset",
+            Self::Stream => "stream",
         }
     }
 }
@@ -148,5 +155,6 @@ pub fn encoding(entry: &Entry) -> &'static str {
         Type::Set => set::View::of(entry).map_or("", |set| set.encoding()),
         Type::Hash => hash::View::of(entry, 0).map_or("", |hash| hash.encoding()),
         Type::ZSet => zset::View::of(entry).map_or("", |zset| zset.encoding()),
+        Type::Stream => "stream",
     }
 }

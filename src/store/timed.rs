@@ -77,13 +77,13 @@ pub struct Partless;
 /// When a part expires: `None` when there is no such part, `Some(None)` when it has no deadline.
 ///
 /// # Errors
-/// [`Partless`] for lists and strings.
+/// [`Partless`] for lists, strings and streams.
 pub fn deadline(entry: &Entry, part: &[u8], now: u64) -> Result<Option<Option<u64>>, Partless> {
     match Type::of(entry) {
         Type::Hash => Ok(hash::View::of(entry, now).and_then(|hash| hash.deadline(part))),
         Type::Set => Ok(set::View::of(entry).and_then(|set| set.deadline(part))),
         Type::ZSet => Ok(zset::deadline(entry, part)),
-        Type::String | Type::List => Err(Partless),
+        Type::String | Type::List | Type::Stream => Err(Partless),
     }
 }
 
@@ -93,7 +93,7 @@ pub fn set_deadline(entry: &mut Entry, limits: &Limits, part: &[u8], deadline: O
         Type::Hash => hash::Edit::of(entry, limits, now).is_some_and(|mut hash| hash.set_deadline(part, deadline)),
         Type::Set => set::Edit::of(entry, limits).is_some_and(|mut set| set.set_deadline(part, deadline)),
         Type::ZSet => zset::Edit::of(entry, limits).is_some_and(|mut zset| zset.set_deadline(part, deadline)),
-        Type::String | Type::List => false,
+        Type::String | Type::List | Type::Stream => false,
     }
 }
 
@@ -112,7 +112,7 @@ pub fn remove(entry: &mut Entry, limits: &Limits, part: &[u8], now: u64) -> bool
             zset.remove(part);
             zset.is_empty()
         }),
-        Type::String | Type::List => false,
+        Type::String | Type::List | Type::Stream => false,
     }
 }
 

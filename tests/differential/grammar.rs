@@ -218,7 +218,7 @@ fn in_some_case(word: &str, source: &mut Source) -> Vec<u8> {
 
 /// Takes an argument away, adds one or replaces one.
 fn spoil(words: &mut Words, is_lex: bool, source: &mut Source) {
-    let name = 1 + usize::from(words[0].eq_ignore_ascii_case(b"object"));
+    let name = 1 + usize::from(words[0].eq_ignore_ascii_case(b"object") || words[0].eq_ignore_ascii_case(b"xinfo"));
     match source.rng.u8(..3) {
         0 if words.len() > name => {
             let at = if is_lex { words.len() - 1 } else { source.rng.usize(name..words.len()) };
@@ -245,7 +245,7 @@ fn lines() -> impl Iterator<Item = (usize, &'static str)> {
 
 /// The name of a line's command: its first words in capitals where the first is a container.
 fn name(line: &Node) -> String {
-    const CONTAINERS: [&str; 2] = ["OBJECT", "CONFIG"];
+    const CONTAINERS: [&str; 3] = ["OBJECT", "CONFIG", "XINFO"];
     let Node::All(nodes) = line else { panic!("a line is a sequence") };
     match nodes[..] {
         [Node::Word(container), Node::Word(word), ..] if CONTAINERS.contains(&container) => {

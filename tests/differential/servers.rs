@@ -47,6 +47,8 @@ const START: &[&str] = &[
     "CONFIG SET set-max-intset-entries 512",
     "CONFIG SET zset-max-listpack-entries 128",
     "CONFIG SET zset-max-listpack-value 64",
+    "CONFIG SET stream-node-max-entries 100",
+    "CONFIG SET stream-node-max-bytes 4096",
     "CONFIG SET list-max-listpack-size -2",
     "CONFIG SET list-compress-depth 0",
 ];
@@ -115,14 +117,19 @@ impl Servers {
                 if key != SORTED.as_bytes() {
                     lines.push(about("OBJECT ENCODING", key, ""));
                 }
-                lines.push(match kind.text() {
+                let content = match kind.text() {
                     b"string" => about("GET", key, ""),
                     b"list" => about("LRANGE", key, "0 -1"),
                     b"set" => about("SMEMBERS", key, ""),
                     b"hash" => about("HGETALL", key, ""),
                     b"zset" => about("ZRANGE", key, "0 -1 WITHSCORES"),
+                    b"stream" => {
+                        lines.push([words("XINFO STREAM"), vec![key.clone()]].concat());
+                        about("XRANGE", key, "- +")
+                    }
                     other => panic!("no such type: {}", other.escape_ascii()),
-                });
+                };
+                lines.push(content);
             }
             self.run(&lines)?;
         }

@@ -15,6 +15,8 @@ pub struct Source {
     pub payloads: Vec<Vec<u8>>,
     /// The last of the numbers that differ from each other.
     pub last: u16,
+    /// How many IDs of streams were made.
+    pub ids: u64,
 }
 
 /// Something that stands in a row.
@@ -48,6 +50,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("zset", &["z1", "z2", "z3", "z4"]),
     ("zdest", &["z4", "z4", "z3"]),
     ("zsets", &["z1", "z2", "z3", "z4", "t1", "i1", "g1"]),
+    ("stream", &["y1", "y1", "y2", "y3"]),
     ("any", &[]),
     // Keys that no other kind names, so that they stay what they are.
     ("geo", &["g1", "g1", "g1", "g2", "g2", "g2", "g3", TEXTS[2]]),
@@ -95,6 +98,8 @@ const ALL: &[&str] = &[
     "z1",
     "z2",
     "z3",
+    "y1",
+    "y2",
     "",
     "no such key",
     "\0\r\n",
@@ -199,6 +204,7 @@ const MADE: &[(&str, Maker)] = &[
     ("next", next),
     ("float", float),
     ("score", |source| if one_in(source, 3) { float(source) } else { draw(source, "small") }),
+    ("nextid", next_id),
     ("low", low),
     ("high", high),
     ("lexlow", lexlow),
@@ -255,6 +261,18 @@ fn float(source: &mut Source) -> Vec<u8> {
         4..8 => draw(source, "small"),
         _ => draw(source, "decimal"),
     }
+}
+
+/// An ID of a stream, most often larger than those before.
+fn next_id(source: &mut Source) -> Vec<u8> {
+    source.ids += 1;
+    let (ms, seq) = (source.ids / 4, source.ids);
+    match source.rng.u8(..30) {
+        0 => format!("{ms}-*"),
+        1 => ms.to_string(),
+        _ => format!("{ms}-{seq}"),
+    }
+    .into_bytes()
 }
 
 fn low(source: &mut Source) -> Vec<u8> {

@@ -32,6 +32,7 @@ mod redis_crate;
 mod scan;
 mod set;
 mod sort;
+mod stream;
 mod string;
 mod substring;
 mod tracking;

@@ -17,6 +17,7 @@
 mod listpack;
 mod lzf;
 mod reader;
+mod stream;
 #[cfg(all(test, not(kiba_loom)))]
 mod tests;
 mod value;
@@ -55,10 +56,13 @@ mod kind {
     pub const ZSET_ZIPLIST: u8 = 12;
     pub const HASH_ZIPLIST: u8 = 13;
     pub const LIST_QUICKLIST: u8 = 14;
+    pub const STREAM: u8 = 15;
     pub const HASH_LISTPACK: u8 = 16;
     pub const ZSET_LISTPACK: u8 = 17;
     pub const LIST_QUICKLIST_2: u8 = 18;
+    pub const STREAM_2: u8 = 19;
     pub const SET_LISTPACK: u8 = 20;
+    pub const STREAM_3: u8 = 21;
     pub const HASH_TIMED: u8 = 24;
     pub const HASH_LISTPACK_TIMED: u8 = 25;
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::list::End;
-use super::super::{Type, encoding, hash, list, set, string, zset};
+use super::super::{Type, encoding, hash, list, set, stream, string, zset};
 use super::*;
 use crate::number::{format_f64, parse_f64};
 
@@ -31,6 +31,20 @@ fn content(entry: &Entry) -> (Type, Vec<Vec<u8>>) {
         Type::ZSet => {
             let items = zset::View::of(entry).expect("a sorted set").iter();
             items.map(|item| [item.member, b"=", &format_f64(item.score)].concat()).collect()
+        }
+        Type::Stream => {
+            let stream = stream::of(entry).expect("a stream");
+            let (log, all) = (&stream.log, stream::Id::MIN..=stream::Id::MAX);
+            let mut lines = vec![format!("{:?} {:?}", log.bounds(), log.last()).into_bytes()];
+            lines.extend(log.range(*all.start(), *all.end()).map(|item| format!("{item:?}").into_bytes()));
+            for (name, group) in &stream.groups {
+                lines.push(name.to_vec());
+                lines.push(format!("{:?} {:?}", group.last_id, group.entries_read).into_bytes());
+                lines.extend(group.pending_range(..).map(|(id, pending)| format!("{id} {pending:?}").into_bytes()));
+                let consumers = group.consumers().map(|it| format!("{:?} {} {:?}", it.name(), it.seen, it.pending()));
+                lines.extend(consumers.map(String::into_bytes));
+            }
+            lines
         }
     };
     if matches!(kind, Type::Set | Type::Hash) {
@@ -76,6 +90,22 @@ fn made(kind: Type, texts: &[Vec<u8>], limits: &Limits) -> Entry {
             }
             entry
         }
+        Type::Stream => {
+            let mut entry = stream::create(KEY, 5);
+            let stream::Stream { log, groups } = stream::of_mut(&mut entry).expect("a stream");
+            let mut group = stream::Group::new(stream::Id::new(1, 1), None);
+            // In the order of their names, so that they have the same numbers when they come back.
+            let owners = [b"a", b"b"].map(|name| group.consumer_or_new(name, 77).0);
+            for (i, text) in texts.iter().enumerate() {
+                let id = stream::Id::new(i as u64 * 40, 3);
+                let other = if i % 3 == 0 { &b"other"[..] } else { first };
+                log.append(id, [other, text, b"f", first].into_iter(), limits.stream_node);
+                group.deliver(id, owners[i % 2], 1000 + i as u64);
+            }
+            log.set_max_deleted(stream::Id::new(7, u64::MAX));
+            groups.insert(first.into(), group);
+            entry
+        }
     }
 }
 
@@ -116,7 +146,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn kinds() -> impl Strategy<Value = Type> {
-    prop::sample::select(vec![Type::String, Type::List, Type::Set, Type::Hash, Type::ZSet])
+    prop::sample::select(vec![Type::String, Type::List, Type::Set, Type::Hash, Type::ZSet, Type::Stream])
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
@@ -287,7 +317,7 @@ fn what_is_no_value_is_refused() {
     let limits = Limits::default();
     let refused: &[(&str, &[u8])] = &[
         ("no type that is known", b"\x21\x01v"),
-        ("a stream", b"\x13\x00\x00\x00\x00"),
+        ("a stream that ends early", b"\x13\x00\x00\x00\x00"),
         ("no string", b"\0"),
         ("a string that ends early", b"\0\x05v"),
         ("bytes after the value", b"\0\x01vv"),

@@ -35,6 +35,7 @@ impl Reader<'_> {
             }
             kind @ (kind::HASH_TIMED | kind::HASH_LISTPACK_TIMED) => self.timed_hash(kind, making),
             kind @ (kind::ZSET | kind::ZSET_2 | kind::ZSET_ZIPLIST | kind::ZSET_LISTPACK) => self.zset(kind, making),
+            kind @ (kind::STREAM | kind::STREAM_2 | kind::STREAM_3) => self.stream(kind, making),
             _ => Err(Damaged),
         }
     }

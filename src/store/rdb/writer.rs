@@ -6,7 +6,7 @@ use super::lzf::Compressor;
 use crate::number::{format_f64, parse_i64};
 use crate::store::intset::Ints;
 use crate::store::string::Str;
-use crate::store::{Entry, hash, list, set, zset};
+use crate::store::{Entry, hash, list, set, stream, zset};
 
 /// Strings up to this length are not worth compressing, and compressing has to save this much.
 const SHORT: usize = 20;
@@ -44,6 +44,8 @@ impl Writer {
             self.hash(hash);
         } else if let Some(zset) = zset::View::of(entry) {
             self.zset(zset);
+        } else if let Some(stream) = stream::of(entry) {
+            self.stream(stream);
         }
     }
 
@@ -144,7 +146,16 @@ impl Writer {
         }
     }
 
-    fn string(&mut self, bytes: &[u8]) {
+    /// Bytes as they are.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.out.push(byte);
+    }
+
+    pub(super) fn string(&mut self, bytes: &[u8]) {
         // Longer texts are no integers of 32 bits.
         let int = if bytes.len() <= 11 { parse_i64(bytes).and_then(|int| i32::try_from(int).ok()) } else { None };
         if let Some(int) = int {
@@ -181,7 +192,7 @@ impl Writer {
         true
     }
 
-    fn length(&mut self, len: u64) {
+    pub(super) fn length(&mut self, len: u64) {
         match len {
             0..0x40 => self.out.push(len as u8),
             0x40..0x4000 => self.out.extend_from_slice(&[0x40 | (len >> 8) as u8, len as u8]),

@@ -1,0 +1,319 @@
+//! XREAD and XREADGROUP: what was added to some streams behind an ID, or behind what a group was handed last.
+
+use super::super::typed::view;
+use super::super::{
+    Arguments, Arity, Call, Effect, Effects, Entries, Finder, Flags, Keys, Place, Places, Run, Slots, Spec,
+};
+use super::group::CONSUMER_CREATED;
+use super::{id, write_item};
+use crate::error::Error;
+use crate::reply::{Reply, Resp};
+use crate::store::Slot;
+use crate::store::stream::{self, Group, Id, Log, Stream};
+
+pub(in super::super) const SPECS: &[Spec] = &[
+    Spec {
+        name: "xread",
+        arity: Arity::at_least(4),
+        keys: KEYS,
+        run: Run::ReadMany(xread),
+        flags: Flags::BLOCKING,
+        since: "5.0.0",
+        complexity: "O(log(N)+M) for each stream, N being the number of its entries and M the number of those returned.",
+        summary: "Returns messages from multiple streams with IDs greater than the ones requested.",
+    },
+    Spec {
+        name: "xreadgroup",
+        arity: Arity::at_least(7),
+        keys: KEYS,
+        run: Run::WriteMany(xreadgroup),
+        flags: Flags::BLOCKING,
+        since: "5.0.0",
+        complexity: "O(M*log(P)) for each stream, M being the number of entries returned and P of those pending.",
+        summary: "Returns new or historical messages from streams for a consumer in a group.",
+    },
+];
+
+const KEYS: Keys = Keys::Found(&Finder { codes: [0, 0, 0], is_movable: true, find: keys_of_read });
+
+/// The keys behind STREAMS, which are as many as the IDs behind them. The options before it may have any values.
+fn keys_of_read(arguments: Arguments<'_>) -> Places {
+    let mut i = 1;
+    while i < arguments.len() && !arguments.is(i, "streams") {
+        i += if arguments.is(i, "group") {
+            3
+        } else if arguments.is(i, "block") || arguments.is(i, "count") {
+            2
+        } else if arguments.is(i, "noack") {
+            1
+        } else {
+            return Places::new();
+        };
+    }
+    let rest = arguments.len().saturating_sub(i + 1);
+    if !rest.is_multiple_of(2) {
+        return Places::new();
+    }
+    (i + 1..i + 1 + rest / 2).map(Place::here).collect()
+}
+
+/// What XREAD and XREADGROUP are asked for.
+struct Options<'a> {
+    /// Most entries of each stream.
+    count: u64,
+    /// Group and consumer.
+    group: Option<(&'a [u8], &'a [u8])>,
+    is_noack: bool,
+    /// The place of the first ID.
+    ids: usize,
+}
+
+impl<'a> Options<'a> {
+    fn parse(call: &Call<'a>, is_group: bool) -> Result<Self, Error> {
+        let mut it = Self { count: u64::MAX, group: None, is_noack: false, ids: 0 };
+        let mut i = 1;
+        while i < call.len() {
+            let more = call.len() - 1 - i;
+            if call.is(i, "count") && more > 0 {
+                i += 1;
+                // None at all means all.
+                it.count = u64::try_from(call.integer(i)?).ok().filter(|count| *count > 0).unwrap_or(u64::MAX);
+            } else if call.is(i, "streams") && more > 0 {
+                if !more.is_multiple_of(2) {
+                    return Err(Error::Other(if is_group {
+                        "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified."
+                    } else {
+                        "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be specified."
+                    }));
+                }
+                it.ids = i + 1 + more / 2;
+                break;
+            } else if call.is(i, "group") && more >= 2 {
+                if !is_group {
+                    return Err(Error::Other(
+                        "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.",
+                    ));
+                }
+                it.group = Some((call.arg(i + 1), call.arg(i + 2)));
+                i += 2;
+            } else if call.is(i, "noack") {
+                if !is_group {
+                    return Err(Error::Other(
+                        "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.",
+                    ));
+                }
+                it.is_noack = true;
+            } else {
+                return Err(Error::Syntax);
+            }
+            i += 1;
+        }
+        if it.ids == 0 {
+            return Err(Error::Syntax);
+        }
+        if is_group && it.group.is_none() {
+            return Err(Error::Other("ERR Missing GROUP option for XREADGROUP"));
+        }
+        Ok(it)
+    }
+}
+
+/// `XREAD [COUNT count] STREAMS key ... id ...` -> of each stream that has entries behind its ID these entries; nil when
+/// none has.
+fn xread(entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    let options = Options::parse(call, false)?;
+    let first = options.ids - entries.iter().len();
+    let mut served = Vec::new();
+    for (i, entry) in entries.iter().enumerate() {
+        let log = view(entry, stream::of)?.map(|stream| &stream.log);
+        let after = after(call.arg(options.ids + i), log)?;
+        if let Some(log) = log.filter(|log| !log.is_empty() && log.last() > after) {
+            served.push((call.arg(first + i), log, after));
+        }
+    }
+    if served.is_empty() {
+        reply.nil_array();
+        return Ok(());
+    }
+    write_head(served.len(), reply);
+    for (key, log, after) in served {
+        write_key(key, reply);
+        let start = after.next().unwrap_or(Id::MAX);
+        let count = log.count(start, Id::MAX, options.count) as usize;
+        reply.array(count);
+        log.range(start, Id::MAX).take(count).try_for_each(|item| write_item(&item, reply));
+    }
+    Ok(())
+}
+
+/// The ID behind which XREAD reads.
+fn after(text: &[u8], log: Option<&Log>) -> Result<Id, Error> {
+    match text {
+        b"$" => Ok(log.map_or(Id::MIN, Log::last_id)),
+        b"+" => Ok(log.and_then(|log| log.last().previous()).unwrap_or(Id::MIN)),
+        b">" => Err(Error::Other(
+            "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
+        )),
+        text => id::strict(text, 0),
+    }
+}
+
+/// What XREADGROUP reads of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// What the group was not handed yet.
+    New,
+    /// What is pending for the consumer behind this ID.
+    Pending(Id),
+}
+
+/// `XREADGROUP GROUP group consumer [COUNT count] [NOACK] STREAMS key ... id ...` -> of each stream the entries that are
+/// now the consumer's (`>`), or that were before (an ID); nil when there are none.
+fn xreadgroup(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+    let options = Options::parse(call, true)?;
+    let Some((name, consumer)) = options.group else { return Err(Error::Syntax) };
+    let mut wanted = Vec::new();
+    for i in 0..slots.len() {
+        let has_group = slots.with(i, |slot| {
+            view(slot.entry(), stream::of).map(|stream| stream.is_some_and(|stream| stream.groups.contains_key(name)))
+        })?;
+        if !has_group {
+            let (head, middle) = (&b"NOGROUP No such key '"[..], &b"' or consumer group '"[..]);
+            reply.error([head, slots.key(i), middle, name, b"' in XREADGROUP with GROUP option"].concat());
+            return Ok(Effects::new());
+        }
+        wanted.push(wanted_by(call.arg(options.ids + i))?);
+    }
+    let reader = Reader { group: name, consumer, options: &options, now: call.now };
+    let mut effects = Effects::new();
+    // What one key is served may be what another, which is the same, is not: the number is known in the end.
+    let (mut served, mut body) = (0, reply.part());
+    for (i, wanted) in wanted.into_iter().enumerate() {
+        let key = slots.key(i);
+        let (is_served, effect) = slots.with(i, |slot| reader.serve(slot, key, wanted, &mut body));
+        served += usize::from(is_served);
+        effects.push((i, effect));
+    }
+    if served == 0 {
+        reply.nil_array();
+    } else {
+        write_head(served, reply);
+        reply.append(&body);
+    }
+    Ok(effects)
+}
+
+fn wanted_by(text: &[u8]) -> Result<Wanted, Error> {
+    match text {
+        b">" => Ok(Wanted::New),
+        b"$" => Err(Error::Other(
+            "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by \
+             specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
+        )),
+        b"+" => Err(Error::Other(
+            "ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by \
+             specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty result set.",
+        )),
+        // Nothing lies behind the last ID, which Redis takes for the sign.
+        text => id::strict(text, 0).map(|id| if id == Id::MAX { Wanted::New } else { Wanted::Pending(id) }),
+    }
+}
+
+/// A consumer of a group that reads.
+struct Reader<'a> {
+    group: &'a [u8],
+    consumer: &'a [u8],
+    options: &'a Options<'a>,
+    now: u64,
+}
+
+impl Reader<'_> {
+    /// Writes a key with its entries, if there are any; whether there were.
+    fn serve(&self, slot: &mut Slot<'_>, key: &[u8], wanted: Wanted, reply: &mut Reply) -> (bool, Effect) {
+        let Some(Stream { log, groups }) = slot.entry_mut().and_then(stream::of_mut) else {
+            return (false, Effect::None);
+        };
+        let Some(group) = groups.get_mut(self.group) else { return (false, Effect::None) };
+        let (consumer, is_new) = group.consumer_or_new(self.consumer, self.now);
+        group.consumer_mut(consumer).seen = self.now;
+        let is_served = match wanted {
+            Wanted::New => !log.is_empty() && log.last() > group.last_id,
+            Wanted::Pending(_) => true,
+        };
+        if is_served {
+            write_key(key, reply);
+            match wanted {
+                Wanted::New => self.hand_out(log, group, reply),
+                Wanted::Pending(after) => self.repeat(log, group, after, reply),
+            }
+        }
+        let effect = if is_new { CONSUMER_CREATED } else { Effect::Quiet };
+        (is_served, effect)
+    }
+
+    /// Writes what the group was not handed yet.
+    fn hand_out(&self, log: &Log, group: &mut Group, reply: &mut Reply) {
+        let (consumer, _) = group.consumer_or_new(self.consumer, self.now);
+        let start = group.last_id.next().unwrap_or(Id::MAX);
+        let count = log.count(start, Id::MAX, self.options.count) as usize;
+        let bounds = log.bounds();
+        reply.array(count);
+        for item in log.range(start, Id::MAX).take(count) {
+            group.advance(&bounds, item.id);
+            if !self.options.is_noack {
+                group.deliver(item.id, consumer, self.now);
+            }
+            if write_item(&item, reply).is_none() {
+                break;
+            }
+        }
+        if !self.options.is_noack {
+            group.consumer_mut(consumer).active = Some(self.now);
+        }
+    }
+
+    /// Writes what is pending for the consumer.
+    fn repeat(&self, log: &Log, group: &mut Group, after: Id, reply: &mut Reply) {
+        let start = after.next().unwrap_or(Id::MAX);
+        let most = usize::try_from(self.options.count).unwrap_or(usize::MAX);
+        let consumer = group.find_consumer(self.consumer);
+        let ids: Vec<Id> =
+            consumer.into_iter().flat_map(|consumer| consumer.pending().range(start..)).copied().take(most).collect();
+        reply.array(ids.len());
+        for id in ids {
+            let is_written = match (log.get(id), group.pending_mut(id)) {
+                (Some(item), Some(pending)) => {
+                    pending.delivered = self.now;
+                    pending.count = pending.count.wrapping_add(1);
+                    write_item(&item, reply)
+                }
+                _ => {
+                    // It was removed meanwhile.
+                    reply.array(2);
+                    reply.bulk(&id.text());
+                    reply.nil_array();
+                    (!reply.is_over()).then_some(())
+                }
+            };
+            if is_written.is_none() {
+                break;
+            }
+        }
+    }
+}
+
+/// Begins the reply: so many streams.
+fn write_head(streams: usize, reply: &mut Reply) {
+    match reply.resp() {
+        Resp::V2 => reply.array(streams),
+        Resp::V3 => reply.map(streams),
+    }
+}
+
+/// Writes a stream's key, behind which its entries follow.
+fn write_key(key: &[u8], reply: &mut Reply) {
+    if reply.resp() == Resp::V2 {
+        reply.array(2);
+    }
+    reply.bulk(key);
+}
