@@ -47,6 +47,9 @@ struct Options {
     bench: bool,
 }
 
+/// Sets that take longer are named one by one.
+const LONG: Duration = Duration::from_millis(1);
+
 /// The CPU time of the calling thread.
 fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -61,7 +64,11 @@ async fn set_all(server: &Server, engine: &Sharded, keys: u64) -> Histogram<u64>
         let batch = parse(server, unparsed(text.into_bytes()));
         let before = cpu();
         let done = engine.execute(batch, 0..1, 0).await;
-        times.saturating_record((cpu() - before).as_nanos() as u64);
+        let took = cpu() - before;
+        times.saturating_record(took.as_nanos() as u64);
+        if took > LONG {
+            eprintln!("growth: SET number {key} took {took:?}");
+        }
         assert!(done.is_ok());
     }
     times
