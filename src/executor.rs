@@ -162,8 +162,13 @@ impl<E: Engine> Executor<E> {
                 }
                 Admission::Refuse(error) => {
                     *at += 1;
-                    break_queue(session);
-                    batch.reply.fail(error);
+                    if is_exec(&request) {
+                        end_transaction(session);
+                        batch.reply.error(aborted(error));
+                    } else {
+                        break_queue(session);
+                        batch.reply.fail(error);
+                    }
                     Outcome::Done
                 }
                 Admission::Malformed if matches!(request.verdict, Verdict::Http) => {
@@ -538,6 +543,19 @@ fn break_queue(session: &mut Session) {
     if let Some(queue) = &mut session.queue {
         queue.is_broken = true;
     }
+}
+
+fn is_exec(request: &Request) -> bool {
+    matches!(request.verdict, Verdict::Run(it) if matches!(it.spec.run, Run::Control(Control::Exec)))
+}
+
+/// What an EXEC is answered that may not run.
+#[cold]
+fn aborted(error: Error) -> Vec<u8> {
+    let mut text = Vec::new();
+    error.write(&mut text);
+    let text = text.strip_prefix(b"ERR ").unwrap_or(&text);
+    [b"EXECABORT Transaction discarded because of: ", text].concat()
 }
 
 /// Whether it is an EXEC with arguments, which ends the transaction instead of only breaking it.

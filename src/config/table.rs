@@ -189,10 +189,10 @@ options! {
     Threads threads: u32 = "threads", Kind::Integer { min: 0, max: 1024 }, "0", AtStart;
     /// How threads share connections: work-stealing, or per-core (a connection stays with its thread).
     Io io: IoModel = "io", Kind::Choice(IoModel::NAMES), "work-stealing", AtStart;
-    /// Serve all connections on one thread while that answers more, as on cores shared with the clients. With work-stealing.
+    /// Let all but one thread rest while one answers more, as on cores shared with clients. With work-stealing.
     RestThreads rest_threads: bool = "rest-threads", Kind::Switch, "yes", AtStart;
     /// Parts of the sharded engine's table, each with its own lock; a power of two.
-    Shards shards: usize = "shards", Kind::PowerOfTwo { min: 2, max: 65536 }, "1024", AtStart;
+    Shards shards: usize = "shards", Kind::PowerOfTwo { min: 2, max: 65536 }, "4096", AtStart;
     /// Messages in the channel engine's queue; when it is full, connections wait.
     Cbound cbound: usize = "cbound", Kind::Integer { min: 1, max: 1 << 20 }, "128", AtStart;
     /// Hash function of the keys: default (fast, safe against chosen keys), fnv (trusted clients only), siphash.

@@ -148,6 +148,28 @@ same_as_redis! {
         expect(&mut listener, &[(event, "x"), (event, "y"), (event, "z"), (event, "u"), (event, "h")]);
     }
 
+    fn what_is_handed_to_who_waits_is_announced(peer) {
+        let server = peer.start();
+        let (mut client, mut listener) = listen(&server, "EA", "*");
+        let mut waiter = server.client();
+        for (wait, push, events) in [
+            ("BLPOP q 0", "RPUSH q x", &["rpush q", "lpop q", "del q"][..]),
+            ("BLMOVE q r LEFT RIGHT 0", "LPUSH q x", &["lpush q", "rpush r", "lpop q", "del q"]),
+            ("BZPOPMIN z 0", "ZADD z 1 x", &["zadd z", "zpopmin z", "del z"]),
+        ] {
+            waiter.send(format!("{wait}\r\n"));
+            while !client.call("INFO clients").text().contains("blocked_clients:1\r\n") {
+                std::thread::yield_now();
+            }
+            client.call(push);
+            waiter.read();
+            for event in events {
+                let (event, key) = event.split_once(' ').expect("two words");
+                expect(&mut listener, &[(&format!("__keyevent@0__:{event}"), key)]);
+            }
+        }
+    }
+
     fn keys_may_hold_any_bytes(peer) {
         let server = peer.start();
         let (mut client, mut listener) = (server.client(), server.client());

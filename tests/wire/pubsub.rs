@@ -249,6 +249,24 @@ same_as_redis! {
         listener.expect(message(&["message", "c", "x"]));
     }
 
+    fn who_waits_for_a_key_gets_messages_meanwhile(peer) {
+        let server = peer.start();
+        let (mut listener, mut poster) = (server.client(), server.client());
+        hello(&mut listener, 3);
+        listener.call("SUBSCRIBE c");
+        listener.send("BLPOP q 0\r\n");
+        while !poster.call("INFO clients").text().contains("blocked_clients:1\r\n") {
+            std::thread::yield_now();
+        }
+        for text in ["1", "2"] {
+            poster.check(&format!("PUBLISH c {text}"), ":1\r\n");
+            listener.expect(v3(&message(&["message", "c", text])));
+        }
+        poster.check("RPUSH q x", ":1\r\n");
+        listener.expect(message(&["q", "x"]));
+        listener.expect_open();
+    }
+
     fn many_subscribers_get_everything_in_order(peer) {
         const MESSAGES: usize = 1000;
         let server = peer.start();

@@ -113,7 +113,7 @@ same_as_redis! {
             "-ERR Prefix 'x' overlaps with another provided prefix 'xy'. Prefixes for a single client must not overlap.\r\n",
         );
         let info = reader.call("CLIENT TRACKINGINFO");
-        assert_eq!(format!("{info:?}").contains(r#"["a", "b:", "c"]"#), true, "{info:?}");
+        assert!(format!("{info:?}").contains(r#"["a", "b:", "c"]"#), "{info:?}");
         let mut all = tracker(&server, " BCAST");
         writer.call("SET anything 1");
         all.expect(invalidate("anything"));
