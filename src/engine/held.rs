@@ -51,7 +51,7 @@ pub fn write_many(
     remember(keys, call);
     let existed = existing(parts, keys, call);
     let outcome = run(&mut Slots::new(parts, keys, call), call, reply);
-    conclude(outcome, parts, keys, &existed, call, mark, reply, ready);
+    settle(outcome.map(|effects| apply_all(effects, parts, keys, &existed, call, ready)), mark, reply);
 }
 
 /// Runs a command on everything there is and on its keys, which are all held.
@@ -67,7 +67,7 @@ pub fn whole_and_keys(
     remember(keys, call);
     let existed = existing(held, keys, call);
     let outcome = run(held, keys, call, reply);
-    conclude(outcome, held, keys, &existed, call, mark, reply, ready);
+    settle(outcome.map(|effects| apply_all(effects, held, keys, &existed, call, ready)), mark, reply);
 }
 
 /// Runs a command on everything there is, which is held.
@@ -89,39 +89,31 @@ pub fn whole(
     }
 }
 
-/// Applies what a command did, or writes its error.
-pub fn conclude(
-    outcome: Result<Effects, Error>,
+/// Applies what a command did to its keys.
+///
+/// * `existed`: which of them there were before, as [`existing`] told.
+pub fn apply_all(
+    effects: Effects,
     parts: &mut dyn Parts,
     keys: &[Key],
     existed: &[bool],
     call: &Call<'_>,
-    mark: Mark,
-    reply: &mut Reply,
     ready: &mut Ready,
 ) {
-    match outcome {
-        Ok(effects) => {
-            if let Some(&(i, Effect::Changed(event))) = effects.last()
-                && comes_late(event)
-                && call.server.env.heard().has(Heard::EVENTS)
-            {
-                call.server.env.event(keys[i].elsewhere.unwrap_or(call.db), call.arg(keys[i].arg as usize), "new");
-            }
-            for (i, effect) in effects {
-                let key = keys[i];
-                // Those that are replaced by another key's value are made anew.
-                let is_replaced = matches!(effect, Effect::Changed(event) if event.0 == "copy_to");
-                let existed = !is_replaced && existed.get(i).is_none_or(|&existed| existed);
-                let mut part = parts.part(key.elsewhere.unwrap_or(call.db), key.hash);
-                apply(&mut part, changed(key, existed, call), effect);
-                ready.collect(&mut part);
-            }
-        }
-        Err(error) => {
-            reply.rewind(mark);
-            reply.fail(error);
-        }
+    if let Some(&(i, Effect::Changed(event))) = effects.last()
+        && comes_late(event)
+        && call.server.env.heard().has(Heard::EVENTS)
+    {
+        call.server.env.event(keys[i].elsewhere.unwrap_or(call.db), call.arg(keys[i].arg as usize), "new");
+    }
+    for (i, effect) in effects {
+        let key = keys[i];
+        // Those that are replaced by another key's value are made anew.
+        let is_replaced = matches!(effect, Effect::Changed(event) if event.0 == "copy_to");
+        let existed = !is_replaced && existed.get(i).is_none_or(|&existed| existed);
+        let mut part = parts.part(key.elsewhere.unwrap_or(call.db), key.hash);
+        apply(&mut part, changed(key, existed, call), effect);
+        ready.collect(&mut part);
     }
 }
 

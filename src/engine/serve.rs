@@ -100,7 +100,7 @@ pub fn attempt(
             reply.rewind(mark);
             return false;
         }
-        Ok(Attempt::Done(effects)) => held::conclude(Ok(effects), parts, keys, &existed, call, mark, reply, ready),
+        Ok(Attempt::Done(effects)) => held::apply_all(effects, parts, keys, &existed, call, ready),
         Err(error) => held::settle(Err(error), mark, reply),
     }
     true
@@ -124,7 +124,7 @@ pub fn at_once(
             reply.rewind(mark);
             block.nothing.write(reply);
         }
-        Ok(Attempt::Done(effects)) => held::conclude(Ok(effects), parts, keys, &existed, call, mark, reply, ready),
+        Ok(Attempt::Done(effects)) => held::apply_all(effects, parts, keys, &existed, call, ready),
         Err(error) => held::settle(Err(error), mark, reply),
     }
 }
@@ -177,7 +177,7 @@ pub fn block(
             }
             return Tried::Waits(waiter);
         }
-        Ok(Attempt::Done(effects)) => held::conclude(Ok(effects), parts, keys, &existed, &call, mark, reply, ready),
+        Ok(Attempt::Done(effects)) => held::apply_all(effects, parts, keys, &existed, &call, ready),
         Err(error) => held::settle(Err(error), mark, reply),
     }
     Tried::Done
@@ -263,7 +263,7 @@ fn offer(waiter: &Arc<Waiter>, place: Place, parts: &mut dyn Parts, now: u64, se
         Ok(Attempt::Done(effects)) => {
             // First, so that what he takes is not news to him.
             waiter.leave_all(parts);
-            held::conclude(Ok(effects), parts, keys, &existed, &call, mark, &mut reply, ready);
+            held::apply_all(effects, parts, keys, &existed, &call, ready);
         }
         Err(error) => {
             waiter.leave_all(parts);

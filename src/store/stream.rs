@@ -198,7 +198,8 @@ impl Stream {
 
     /// Removes the entry from what is pending in all groups; whether it was there.
     pub fn forget(&mut self, id: Id) -> bool {
-        self.groups.values_mut().fold(false, |was_there, group| group.acknowledge(id) || was_there)
+        // All of them, not only up to the first.
+        self.groups.values_mut().map(|group| group.acknowledge(id)).filter(|&was_there| was_there).count() > 0
     }
 
     fn forget_all(&mut self, ids: Vec<Id>) {
