@@ -96,7 +96,7 @@ pub fn attempt(
     let existed = held::existing(parts, keys, call);
     match (block.attempt)(&mut Slots::new(parts, keys, call), call, Turn::First, reply) {
         Ok(Attempt::Wait(how)) => {
-            held::conclude(Ok(how.effects), parts, keys, &existed, call, mark, reply, ready);
+            held::apply_all(how.effects, parts, keys, &existed, call, ready);
             reply.rewind(mark);
             return false;
         }
@@ -120,7 +120,7 @@ pub fn at_once(
     let existed = held::existing(parts, keys, call);
     match (block.attempt)(&mut Slots::new(parts, keys, call), call, Turn::First, reply) {
         Ok(Attempt::Wait(how)) => {
-            held::conclude(Ok(how.effects), parts, keys, &existed, call, mark, reply, ready);
+            held::apply_all(how.effects, parts, keys, &existed, call, ready);
             reply.rewind(mark);
             block.nothing.write(reply);
         }
@@ -169,7 +169,7 @@ pub fn block(
     match outcome {
         Ok(Attempt::Wait(mut how)) => {
             let effects = std::mem::take(&mut how.effects);
-            held::conclude(Ok(effects), parts, keys, &existed, &call, mark, reply, ready);
+            held::apply_all(effects, parts, keys, &existed, &call, ready);
             reply.rewind(mark);
             let waiter = Arc::new(Waiter::new(batch, index, block, how, db, Arc::clone(client), server));
             if !crate::sync::planted("waiter-registered-late") {
