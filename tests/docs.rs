@@ -56,8 +56,7 @@ const NOTES: &[(&str, &str)] = &[
     ("restore", "no modules; FREQ without effect"),
     ("shutdown", "no SAVE; NOW and FORCE without effect"),
     ("wait", "0 at once: there are no replicas"),
-    ("xread", "BLOCK"),
-    ("xreadgroup", "BLOCK; CLAIM of Redis 8.4"),
+    ("xreadgroup", "CLAIM of Redis 8.4"),
     ("waitaof", "0 at once: there are no replicas and no log"),
 ];
 

@@ -22,6 +22,16 @@ pub(super) fn timeout(call: &Call<'_>, i: usize) -> Result<Option<Duration>, Err
     Ok((millis > 0.0).then(|| Duration::from_millis(millis as u64)))
 }
 
+/// The timeout in argument `i`, in milliseconds; `None` for zero, which is for ever.
+pub(super) fn timeout_millis(call: &Call<'_>, i: usize) -> Result<Option<Duration>, Error> {
+    let millis = call.integer(i).map_err(|_| Error::Other("ERR timeout is not an integer or out of range"))?;
+    let millis = u64::try_from(millis).map_err(|_| Error::Other("ERR timeout is negative"))?;
+    if millis > i64::MAX as u64 - call.now {
+        return Err(Error::Other("ERR timeout is out of range"));
+    }
+    Ok((millis > 0).then(|| Duration::from_millis(millis)))
+}
+
 impl Turn {
     pub(super) fn is_first(self) -> bool {
         self == Self::First

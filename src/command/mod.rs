@@ -202,7 +202,7 @@ pub enum Run {
     /// One key, exclusively.
     Write(fn(&mut Slot<'_>, &Call<'_>, &mut Reply) -> Result<Effect, Error>),
     /// The declared keys, shared, all held at once.
-    ReadMany(fn(&Entries<'_>, &Call<'_>, &mut Reply) -> Result<(), Error>),
+    ReadMany(ReadManyRun),
     /// The declared keys, exclusively, all held at once.
     WriteMany(fn(&mut Slots<'_>, &Call<'_>, &mut Reply) -> Result<Effects, Error>),
     /// The declared keys, exclusively, all held at once; with nothing to do yet, the connection waits for them.
@@ -233,16 +233,30 @@ pub enum Run {
 /// A command that may wait for its keys to change.
 #[derive(Clone, Copy, Debug)]
 pub struct Block {
-    /// Does what can be done at once. Says that it has to wait before it changes anything.
+    /// Does what can be done at once, or says that it has to wait; then it has taken nothing.
     pub attempt: fn(&mut Slots<'_>, &Call<'_>, Turn, &mut Reply) -> Result<Attempt, Error>,
     pub on: On,
     /// What has to be at such a key before it is worth another attempt.
     pub wanted: Wanted,
     /// Its answer where it may not wait. In time it is the missing array, whatever the command.
     pub nothing: Nothing,
+    /// For a command that only some arguments make wait: how it is run with the others.
+    pub read: Option<ReadAtOnce>,
+}
+
+/// A blocking command whose arguments may say that it does not wait. It shares its keys with other readers then.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadAtOnce {
+    pub applies: fn(Arguments<'_>) -> bool,
+    pub run: ReadManyRun,
 }
 
 impl Block {
+    /// What runs instead, when the arguments say that it does not wait.
+    pub fn read_at_once(self, arguments: Arguments<'_>) -> Option<ReadManyRun> {
+        self.read.filter(|read| (read.applies)(arguments)).map(|read| read.run)
+    }
+
     /// Those of the declared keys that it waits for.
     pub fn waited(self, keys: &[Key]) -> &[Key] {
         match self.on {
@@ -271,8 +285,26 @@ pub enum Turn {
 #[derive(Debug)]
 pub enum Attempt {
     Done(Effects),
-    /// There is nothing yet, and it waits so long; for ever without a time. What was written to the reply is dropped.
-    Wait(Option<std::time::Duration>),
+    /// There is nothing yet. What was written to the reply is dropped.
+    Wait(Waiting),
+}
+
+/// How a blocking command waits.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    /// For ever without one.
+    pub timeout: Option<std::time::Duration>,
+    /// Arguments that mean something else later, by number, with what they mean now.
+    pub fixed: Vec<(usize, Box<[u8]>)>,
+    /// What it changed beforehand. Only a first attempt may.
+    pub effects: Effects,
+}
+
+impl Attempt {
+    /// It took nothing, and waits so long.
+    pub fn wait(timeout: Option<std::time::Duration>) -> Self {
+        Self::Wait(Waiting { timeout, ..Waiting::default() })
+    }
 }
 
 /// The answer of a command that found nothing.
@@ -290,6 +322,9 @@ impl Nothing {
         }
     }
 }
+
+/// A command that reads the declared keys.
+pub type ReadManyRun = fn(&Entries<'_>, &Call<'_>, &mut Reply) -> Result<(), Error>;
 
 /// A command on everything there is, and on the declared keys.
 pub type WholeRun = fn(&mut dyn Held, &[Key], &Call<'_>, &mut Reply) -> Result<Effects, Error>;

@@ -104,12 +104,11 @@ fn xadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
     }
     let stream = open(slot, call)?;
     stream.log.append(id, call.args(first), call.limits().stream_node);
-    if let Some(trim) = options.trim {
-        let trimmed = stream.trim(trim);
-        slot.discard(trimmed);
-    }
+    let trimmed = options.trim.map(|trim| stream.trim(trim)).unwrap_or_default();
+    let is_trimmed = trimmed.count > 0;
+    slot.discard(trimmed);
     reply.bulk(&id.text());
-    Ok(Effect::Changed(Event("xadd")))
+    Ok(if is_trimmed { Effect::Both(Event("xadd"), Event("xtrim")) } else { Effect::Changed(Event("xadd")) })
 }
 
 /// The ID of a new entry: larger than all before.

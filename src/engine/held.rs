@@ -5,8 +5,8 @@ use smallvec::SmallVec;
 use super::apply::{Changed, apply, comes_late};
 use super::serve::{self, Ready};
 use crate::command::{
-    Call, Command, Effect, Effects, Entries, Flags, Held, Key, Parts, Progress, Run, Slots, Step, WholeRun, live,
-    lookup, prune,
+    Call, Command, Effect, Effects, Entries, Flags, Held, Key, Parts, Progress, ReadManyRun, Run, Slots, Step,
+    WholeRun, live, lookup, prune,
 };
 use crate::error::Error;
 use crate::reply::{Mark, Reply};
@@ -153,6 +153,21 @@ pub fn settle(result: Result<(), Error>, mark: Mark, reply: &mut Reply) {
     }
 }
 
+/// Runs a command that reads the keys, which are held exclusively.
+pub fn read_many(
+    run: ReadManyRun,
+    parts: &mut dyn Parts,
+    keys: &[Key],
+    call: &Call<'_>,
+    reply: &mut Reply,
+    tally: &Tally,
+) {
+    let mark = reply.mark();
+    remember(keys, call);
+    Slots::new(parts, keys, call).prune();
+    settle(run(&Entries::new(&*parts, keys, call, tally), call, reply), mark, reply);
+}
+
 /// Runs any data command to its end.
 pub fn run(
     held: &mut dyn Held,
@@ -176,13 +191,12 @@ pub fn run(
             settle(run(entry, call, reply), mark, reply);
         }
         Run::Write(run) => write(run, &mut held.part(call.db, keys[0].hash), keys[0], call, reply, ready),
-        Run::ReadMany(run) => {
-            remember(keys, call);
-            Slots::new(held, keys, call).prune();
-            settle(run(&Entries::new(held, keys, call, tally), call, reply), mark, reply);
-        }
+        Run::ReadMany(run) => read_many(run, held, keys, call, reply, tally),
         Run::WriteMany(run) => write_many(run, held, keys, call, reply, ready),
-        Run::Block(block) => serve::at_once(block, held, keys, call, reply, ready),
+        Run::Block(block) => match block.read_at_once(call.arguments()) {
+            Some(run) => read_many(run, held, keys, call, reply, tally),
+            None => serve::at_once(block, held, keys, call, reply, ready),
+        },
         Run::Walk(run) => {
             let mut progress = Progress::start(reply.resp());
             loop {

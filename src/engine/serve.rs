@@ -95,7 +95,8 @@ pub fn attempt(
     held::remember(keys, call);
     let existed = held::existing(parts, keys, call);
     match (block.attempt)(&mut Slots::new(parts, keys, call), call, Turn::First, reply) {
-        Ok(Attempt::Wait(_)) => {
+        Ok(Attempt::Wait(how)) => {
+            held::apply_all(how.effects, parts, keys, &existed, call, ready);
             reply.rewind(mark);
             return false;
         }
@@ -118,7 +119,8 @@ pub fn at_once(
     held::remember(keys, call);
     let existed = held::existing(parts, keys, call);
     match (block.attempt)(&mut Slots::new(parts, keys, call), call, Turn::First, reply) {
-        Ok(Attempt::Wait(_)) => {
+        Ok(Attempt::Wait(how)) => {
+            held::apply_all(how.effects, parts, keys, &existed, call, ready);
             reply.rewind(mark);
             block.nothing.write(reply);
         }
@@ -165,9 +167,11 @@ pub fn block(
     let existed = held::existing(parts, keys, &call);
     let outcome = (block.attempt)(&mut Slots::new(parts, keys, &call), &call, Turn::First, reply);
     match outcome {
-        Ok(Attempt::Wait(timeout)) => {
+        Ok(Attempt::Wait(mut how)) => {
+            let effects = std::mem::take(&mut how.effects);
+            held::apply_all(effects, parts, keys, &existed, &call, ready);
             reply.rewind(mark);
-            let waiter = Arc::new(Waiter::new(batch, index, block, timeout, db, Arc::clone(client), server));
+            let waiter = Arc::new(Waiter::new(batch, index, block, how, db, Arc::clone(client), server));
             if !crate::sync::planted("waiter-registered-late") {
                 waiter.register(parts);
             }
@@ -249,7 +253,8 @@ fn offer(waiter: &Arc<Waiter>, place: Place, parts: &mut dyn Parts, now: u64, se
     held::remember(keys, &call);
     let existed = held::existing(parts, keys, &call);
     match (waiter.block().attempt)(&mut Slots::new(parts, keys, &call), &call, Turn::Again(number), &mut reply) {
-        Ok(Attempt::Wait(_)) => {
+        Ok(Attempt::Wait(how)) => {
+            debug_assert!(how.effects.is_empty(), "whoever waits already changes nothing by it");
             if !claim.let_go() {
                 waiter.leave_all(parts);
             }

@@ -6,11 +6,12 @@
 //! them never meets a waiter that somebody else has claimed, and none is passed over by mistake.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use crate::command::{Block, Call, Command, Key, Parts};
+use crate::command::{Block, Call, Command, Key, Parts, Waiting};
+use crate::lexer::Span;
 use crate::parser::{Batch, Verdict};
 use crate::reply::Reply;
 use crate::server::Server;
@@ -168,7 +169,7 @@ impl Waiter {
         batch: &Batch,
         index: usize,
         block: Block,
-        timeout: Option<Duration>,
+        how: Waiting,
         db: u16,
         client: Arc<Client>,
         server: &Server,
@@ -183,8 +184,12 @@ impl Waiter {
             ..Batch::default()
         };
         own.push_copy(batch, request, &server.env.hasher);
+        for (i, argument) in how.fixed {
+            own.spans[i] = Span { start: own.input.len() as u32, len: argument.len() as u32 };
+            own.input.extend_from_slice(&argument);
+        }
         // What no clock can reach is for ever.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = how.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Self { ticket: server.env.ticket(), deadline, cell: Cell::default(), client, batch: own, db, block, command }
     }
 

@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Entry, list, zset};
+use super::{Entry, list, stream, zset};
 use crate::sync::Arc;
 
 /// Somebody who waits, as the engine knows him.
@@ -17,17 +17,22 @@ pub type Who = Arc<dyn Any + Send + Sync>;
 pub enum Wanted {
     List,
     SortedSet,
+    Stream,
+    /// A stream with a consumer group: what takes the group away matters as well.
+    Group,
 }
 
 impl Wanted {
-    const COUNT: usize = 2;
+    const COUNT: usize = 4;
 
     /// Whether this may be something for him.
     pub fn is_met(self, entry: Option<&Entry>) -> bool {
-        entry.is_some_and(|entry| match self {
-            Self::List => list::View::of(entry).is_some(),
-            Self::SortedSet => zset::View::of(entry).is_some(),
-        })
+        match self {
+            Self::List => entry.is_some_and(|entry| list::View::of(entry).is_some()),
+            Self::SortedSet => entry.is_some_and(|entry| zset::View::of(entry).is_some()),
+            Self::Stream => entry.is_some_and(|entry| stream::of(entry).is_some()),
+            Self::Group => true,
+        }
     }
 }
 

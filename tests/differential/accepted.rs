@@ -45,6 +45,15 @@ const ACCEPTED: &[Accepted] = &[
         },
     },
     Accepted {
+        row: "timeouts of blocking commands beyond the end of time",
+        // What is there is popped for none of them.
+        applies: |words, reference, found| {
+            is(words, &["blpop", "brpop", "blmpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax", "bzmpop"])
+                && reference.text() == b"ERR timeout is negative"
+                && found.text() == b"ERR timeout is out of range"
+        },
+    },
+    Accepted {
         row: "a NUL byte in an unknown command's name",
         applies: |_, reference, found| {
             reference.text().starts_with(b"NOGROUP")

@@ -11,7 +11,7 @@ use crate::support::{Client, Peer, Server, Value, each_engine, same_as_redis};
 const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
 
 /// Waits until so many clients are blocked.
-fn wait_for_blocked(server: &Server, count: usize) {
+pub fn wait_for_blocked(server: &Server, count: usize) {
     let mut client = server.client();
     let since = Instant::now();
     let line = format!("blocked_clients:{count}\r\n");
@@ -22,7 +22,7 @@ fn wait_for_blocked(server: &Server, count: usize) {
 }
 
 /// A client that waits in this command, which nobody else has done before it.
-fn blocked(server: &Server, request: &str, count: usize) -> Client {
+pub fn blocked(server: &Server, request: &str, count: usize) -> Client {
     let mut client = server.client();
     client.send(format!("{request}\r\n"));
     wait_for_blocked(server, count);
@@ -33,7 +33,7 @@ fn pair(key: &str, value: &str) -> String {
     format!("*2\r\n${}\r\n{key}\r\n${}\r\n{value}\r\n", key.len(), value.len())
 }
 
-fn id_of(client: &mut Client) -> i64 {
+pub fn id_of(client: &mut Client) -> i64 {
     client.call("CLIENT ID").int()
 }
 

@@ -33,6 +33,7 @@ mod scan;
 mod set;
 mod sort;
 mod stream;
+mod stream_blocking;
 mod string;
 mod substring;
 mod tracking;

@@ -76,7 +76,7 @@ const MOVING: Kind = Kind { on: On::FirstKey, nothing: Nothing::Nil };
 
 impl Kind {
     const fn run(self, attempt: fn(&mut Slots<'_>, &Call<'_>, Turn, &mut Reply) -> Result<Attempt, Error>) -> Run {
-        Run::Block(Block { attempt, on: self.on, wanted: Wanted::List, nothing: self.nothing })
+        Run::Block(Block { attempt, on: self.on, wanted: Wanted::List, nothing: self.nothing, read: None })
     }
 }
 
@@ -93,7 +93,7 @@ fn brpop(slots: &mut Slots<'_>, call: &Call<'_>, turn: Turn, reply: &mut Reply) 
 fn pop_one(slots: &mut Slots<'_>, end: End, call: &Call<'_>, turn: Turn, reply: &mut Reply) -> Result<Attempt, Error> {
     let timeout = timeout(call, call.len() - 1)?;
     let write = |mut list: Edit<'_>, reply: &mut Reply| _ = list.pop(end, |element| reply.bulk(element));
-    Ok(pop(slots, end, call, turn, reply, write)?.unwrap_or(Attempt::Wait(timeout)))
+    Ok(pop(slots, end, call, turn, reply, write)?.unwrap_or(Attempt::wait(timeout)))
 }
 
 /// `BLMPOP timeout numkeys key ... LEFT | RIGHT [COUNT count]` -> the first key that holds a list, and an array of up to
@@ -102,7 +102,7 @@ fn blmpop(slots: &mut Slots<'_>, call: &Call<'_>, turn: Turn, reply: &mut Reply)
     let (end, count) = parse_mpop(call, 2)?;
     let timeout = timeout(call, 1)?;
     let write = |list: Edit<'_>, reply: &mut Reply| _ = write_popped(list, end, count, reply);
-    Ok(pop(slots, end, call, turn, reply, write)?.unwrap_or(Attempt::Wait(timeout)))
+    Ok(pop(slots, end, call, turn, reply, write)?.unwrap_or(Attempt::wait(timeout)))
 }
 
 /// Pops from the first key that holds a list. `write` pops and writes the elements.
@@ -163,8 +163,8 @@ fn move_or_wait(
     let source = view(slots.entries().next().flatten(), View::of).map(|list| list.is_some());
     match source {
         Ok(true) => move_one(slots, from, to, call, reply).map(Attempt::Done),
-        Ok(false) => Ok(Attempt::Wait(timeout)),
-        Err(_) if !turn.is_first() => Ok(Attempt::Wait(timeout)),
+        Ok(false) => Ok(Attempt::wait(timeout)),
+        Err(_) if !turn.is_first() => Ok(Attempt::wait(timeout)),
         Err(error) => Err(error),
     }
 }

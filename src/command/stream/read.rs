@@ -1,23 +1,34 @@
 //! XREAD and XREADGROUP: what was added to some streams behind an ID, or behind what a group was handed last.
 
+use std::time::Duration;
+
+use super::super::block::timeout_millis;
 use super::super::typed::view;
 use super::super::{
-    Arguments, Arity, Call, Effect, Effects, Entries, Finder, Flags, Keys, Place, Places, Run, Slots, Spec,
+    Arguments, Arity, Attempt, Block, Call, Effect, Effects, Entries, Finder, Flags, Keys, Nothing, On, Place, Places,
+    ReadAtOnce, Run, Slots, Spec, Turn, Waiting,
 };
 use super::group::CONSUMER_CREATED;
 use super::{id, write_item};
 use crate::error::Error;
 use crate::reply::{Reply, Resp};
-use crate::store::Slot;
 use crate::store::stream::{self, Group, Id, Log, Stream};
+use crate::store::waits;
+use crate::store::{Entry, Slot};
 
 pub(in super::super) const SPECS: &[Spec] = &[
     Spec {
         name: "xread",
         arity: Arity::at_least(4),
         keys: KEYS,
-        run: Run::ReadMany(xread),
-        flags: Flags::BLOCKING,
+        run: Run::Block(Block {
+            attempt: xread,
+            on: On::AllKeys,
+            wanted: waits::Wanted::Stream,
+            nothing: Nothing::NilArray,
+            read: Some(ReadAtOnce { applies: |arguments| !options(arguments).has_block, run: xread_at_once }),
+        }),
+        flags: Flags::READONLY.and(Flags::BLOCKING),
         since: "5.0.0",
         complexity: "O(log(N)+M) for each stream, N being the number of its entries and M the number of those returned.",
         summary: "Returns messages from multiple streams with IDs greater than the ones requested.",
@@ -26,8 +37,14 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "xreadgroup",
         arity: Arity::at_least(7),
         keys: KEYS,
-        run: Run::WriteMany(xreadgroup),
-        flags: Flags::BLOCKING,
+        run: Run::Block(Block {
+            attempt: xreadgroup,
+            on: On::AllKeys,
+            wanted: waits::Wanted::Group,
+            nothing: Nothing::NilArray,
+            read: None,
+        }),
+        flags: Flags::NONE,
         since: "5.0.0",
         complexity: "O(M*log(P)) for each stream, M being the number of entries returned and P of those pending.",
         summary: "Returns new or historical messages from streams for a consumer in a group.",
@@ -36,19 +53,39 @@ pub(in super::super) const SPECS: &[Spec] = &[
 
 const KEYS: Keys = Keys::Found(&Finder { codes: [0, 0, 0], is_movable: true, find: keys_of_read });
 
-/// The keys behind STREAMS, which are as many as the IDs behind them. The options before it may have any values.
-fn keys_of_read(arguments: Arguments<'_>) -> Places {
-    let mut i = 1;
-    while i < arguments.len() && !arguments.is(i, "streams") {
-        i += if arguments.is(i, "group") {
+/// What stands before STREAMS. The options may have any values.
+struct Head {
+    /// The place of STREAMS, or the number of arguments.
+    streams: usize,
+    has_block: bool,
+    /// There is a word that is no option.
+    is_wrong: bool,
+}
+
+fn options(arguments: Arguments<'_>) -> Head {
+    let mut it = Head { streams: 1, has_block: false, is_wrong: false };
+    while it.streams < arguments.len() && !arguments.is(it.streams, "streams") {
+        let is_block = arguments.is(it.streams, "block");
+        it.has_block |= is_block;
+        it.streams += if arguments.is(it.streams, "group") {
             3
-        } else if arguments.is(i, "block") || arguments.is(i, "count") {
+        } else if is_block || arguments.is(it.streams, "count") {
             2
-        } else if arguments.is(i, "noack") {
+        } else if arguments.is(it.streams, "noack") {
             1
         } else {
-            return Places::new();
+            it.is_wrong = true;
+            break;
         };
+    }
+    it
+}
+
+/// The keys behind STREAMS, which are as many as the IDs behind them.
+fn keys_of_read(arguments: Arguments<'_>) -> Places {
+    let Head { streams: i, is_wrong, .. } = options(arguments);
+    if is_wrong {
+        return Places::new();
     }
     let rest = arguments.len().saturating_sub(i + 1);
     if !rest.is_multiple_of(2) {
@@ -64,13 +101,15 @@ struct Options<'a> {
     /// Group and consumer.
     group: Option<(&'a [u8], &'a [u8])>,
     is_noack: bool,
+    /// How long to wait for something; `Some(None)` is for ever.
+    block: Option<Option<Duration>>,
     /// The place of the first ID.
     ids: usize,
 }
 
 impl<'a> Options<'a> {
     fn parse(call: &Call<'a>, is_group: bool) -> Result<Self, Error> {
-        let mut it = Self { count: u64::MAX, group: None, is_noack: false, ids: 0 };
+        let mut it = Self { count: u64::MAX, group: None, is_noack: false, block: None, ids: 0 };
         let mut i = 1;
         while i < call.len() {
             let more = call.len() - 1 - i;
@@ -78,6 +117,9 @@ impl<'a> Options<'a> {
                 i += 1;
                 // None at all means all.
                 it.count = u64::try_from(call.integer(i)?).ok().filter(|count| *count > 0).unwrap_or(u64::MAX);
+            } else if call.is(i, "block") && more > 0 {
+                i += 1;
+                it.block = Some(timeout_millis(call, i)?);
             } else if call.is(i, "streams") && more > 0 {
                 if !more.is_multiple_of(2) {
                     return Err(Error::Other(if is_group {
@@ -118,13 +160,47 @@ impl<'a> Options<'a> {
     }
 }
 
-/// `XREAD [COUNT count] STREAMS key ... id ...` -> of each stream that has entries behind its ID these entries; nil when
-/// none has.
-fn xread(entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+/// `XREAD [COUNT count] [BLOCK milliseconds] STREAMS key ... id ...` -> of each stream that has entries behind its ID
+/// these entries. While none has it waits, or it is nil.
+fn xread(slots: &mut Slots<'_>, call: &Call<'_>, _: Turn, reply: &mut Reply) -> Result<Attempt, Error> {
     let options = Options::parse(call, false)?;
-    let first = options.ids - entries.iter().len();
+    if read(slots.entries(), &options, call, reply)? {
+        return Ok(Attempt::Done(Effects::new()));
+    }
+    let Some(timeout) = options.block else {
+        reply.nil_array();
+        return Ok(Attempt::Done(Effects::new()));
+    };
+    let mut fixed = Vec::new();
+    for (i, entry) in slots.entries().enumerate() {
+        // `+` stays: it is the last entry, whichever that is when there is one.
+        if call.arg(options.ids + i) == b"$" {
+            let last = view(entry, stream::of)?.map_or(Id::MIN, |stream| stream.log.last_id());
+            fixed.push((options.ids + i, last.text().as_ref().into()));
+        }
+    }
+    Ok(Attempt::Wait(Waiting { timeout, fixed, effects: Effects::new() }))
+}
+
+/// XREAD without BLOCK.
+fn xread_at_once(entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    let options = Options::parse(call, false)?;
+    if !read(entries.iter(), &options, call, reply)? {
+        reply.nil_array();
+    }
+    Ok(())
+}
+
+/// Writes of each stream what lies behind its ID; whether there is anything.
+fn read<'a>(
+    entries: impl ExactSizeIterator<Item = Option<&'a Entry>>,
+    options: &Options<'_>,
+    call: &Call<'_>,
+    reply: &mut Reply,
+) -> Result<bool, Error> {
+    let first = options.ids - entries.len();
     let mut served = Vec::new();
-    for (i, entry) in entries.iter().enumerate() {
+    for (i, entry) in entries.enumerate() {
         let log = view(entry, stream::of)?.map(|stream| &stream.log);
         let after = after(call.arg(options.ids + i), log)?;
         if let Some(log) = log.filter(|log| !log.is_empty() && log.last() > after) {
@@ -132,8 +208,7 @@ fn xread(entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<()
         }
     }
     if served.is_empty() {
-        reply.nil_array();
-        return Ok(());
+        return Ok(false);
     }
     write_head(served.len(), reply);
     for (key, log, after) in served {
@@ -143,7 +218,7 @@ fn xread(entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<()
         reply.array(count);
         log.range(start, Id::MAX).take(count).try_for_each(|item| write_item(&item, reply));
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The ID behind which XREAD reads.
@@ -167,9 +242,9 @@ enum Wanted {
     Pending(Id),
 }
 
-/// `XREADGROUP GROUP group consumer [COUNT count] [NOACK] STREAMS key ... id ...` -> of each stream the entries that are
-/// now the consumer's (`>`), or that were before (an ID); nil when there are none.
-fn xreadgroup(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
+/// `XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key ... id ...` -> of each stream
+/// the entries that are now the consumer's (`>`), or that were before (an ID). While there are none it waits, or it is nil.
+fn xreadgroup(slots: &mut Slots<'_>, call: &Call<'_>, turn: Turn, reply: &mut Reply) -> Result<Attempt, Error> {
     let options = Options::parse(call, true)?;
     let Some((name, consumer)) = options.group else { return Err(Error::Syntax) };
     let mut wanted = Vec::new();
@@ -180,11 +255,15 @@ fn xreadgroup(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Resu
         if !has_group {
             let (head, middle) = (&b"NOGROUP No such key '"[..], &b"' or consumer group '"[..]);
             reply.error([head, slots.key(i), middle, name, b"' in XREADGROUP with GROUP option"].concat());
-            return Ok(Effects::new());
+            return Ok(Attempt::Done(Effects::new()));
         }
         wanted.push(wanted_by(call.arg(options.ids + i))?);
     }
     let reader = Reader { group: name, consumer, options: &options, now: call.now };
+    if !turn.is_first() && !(0..slots.len()).any(|i| slots.with(i, |slot| reader.has_some(slot, wanted[i]))) {
+        // Its consumers are left alone: one that was deleted meanwhile comes back with an entry only.
+        return Ok(Attempt::wait(options.block.flatten()));
+    }
     let mut effects = Effects::new();
     // What one key is served may be what another, which is the same, is not: the number is known in the end.
     let (mut served, mut body) = (0, reply.part());
@@ -194,13 +273,15 @@ fn xreadgroup(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Resu
         served += usize::from(is_served);
         effects.push((i, effect));
     }
-    if served == 0 {
-        reply.nil_array();
-    } else {
+    if served > 0 {
         write_head(served, reply);
         reply.append(&body);
+    } else if let Some(timeout) = options.block {
+        return Ok(Attempt::Wait(Waiting { timeout, effects, fixed: Vec::new() }));
+    } else {
+        reply.nil_array();
     }
-    Ok(effects)
+    Ok(Attempt::Done(effects))
 }
 
 fn wanted_by(text: &[u8]) -> Result<Wanted, Error> {
@@ -227,7 +308,25 @@ struct Reader<'a> {
     now: u64,
 }
 
+impl Wanted {
+    /// Whether there is something to answer with, were it only that nothing is pending.
+    fn is_there(self, log: &Log, group: &Group) -> bool {
+        match self {
+            Self::New => !log.is_empty() && log.last() > group.last_id,
+            Self::Pending(_) => true,
+        }
+    }
+}
+
 impl Reader<'_> {
+    /// Whether [`Reader::serve`] would write something.
+    fn has_some(&self, slot: &Slot<'_>, wanted: Wanted) -> bool {
+        let found = slot.entry().and_then(stream::of);
+        found.is_some_and(|stream| {
+            stream.groups.get(self.group).is_some_and(|group| wanted.is_there(&stream.log, group))
+        })
+    }
+
     /// Writes a key with its entries, if there are any; whether there were.
     fn serve(&self, slot: &mut Slot<'_>, key: &[u8], wanted: Wanted, reply: &mut Reply) -> (bool, Effect) {
         let Some(Stream { log, groups }) = slot.entry_mut().and_then(stream::of_mut) else {
@@ -236,10 +335,7 @@ impl Reader<'_> {
         let Some(group) = groups.get_mut(self.group) else { return (false, Effect::None) };
         let (consumer, is_new) = group.consumer_or_new(self.consumer, self.now);
         group.consumer_mut(consumer).seen = self.now;
-        let is_served = match wanted {
-            Wanted::New => !log.is_empty() && log.last() > group.last_id,
-            Wanted::Pending(_) => true,
-        };
+        let is_served = wanted.is_there(log, group);
         if is_served {
             write_key(key, reply);
             match wanted {

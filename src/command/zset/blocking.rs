@@ -43,7 +43,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
 ];
 
 const fn waiting(attempt: fn(&mut Slots<'_>, &Call<'_>, Turn, &mut Reply) -> Result<Attempt, Error>) -> Run {
-    Run::Block(Block { attempt, on: On::AllKeys, wanted: Wanted::SortedSet, nothing: Nothing::NilArray })
+    Run::Block(Block { attempt, on: On::AllKeys, wanted: Wanted::SortedSet, nothing: Nothing::NilArray, read: None })
 }
 
 /// BZPOPMIN key ... timeout -> the first key that holds a sorted set, its member with the lowest score, and the score.
@@ -63,7 +63,7 @@ fn pop_one(slots: &mut Slots<'_>, end: End, call: &Call<'_>, turn: Turn, reply: 
         reply.bulk(key);
         pop(zset, end, 1, false, reply)
     });
-    Ok(popped?.unwrap_or(Attempt::Wait(timeout)))
+    Ok(popped?.unwrap_or(Attempt::wait(timeout)))
 }
 
 /// `BZMPOP timeout numkeys key ... MIN | MAX [COUNT count]` -> the first key that holds a sorted set, and pairs of members
@@ -78,7 +78,7 @@ fn bzmpop(slots: &mut Slots<'_>, call: &Call<'_>, turn: Turn, reply: &mut Reply)
         reply.array(count);
         pop(zset, end, count, true, reply)
     });
-    Ok(popped?.unwrap_or(Attempt::Wait(timeout)))
+    Ok(popped?.unwrap_or(Attempt::wait(timeout)))
 }
 
 /// Pops from the first key that holds a sorted set. `write` pops and writes; true when the key is to be removed.

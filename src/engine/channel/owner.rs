@@ -185,7 +185,9 @@ impl Owner {
                 server: &server,
             };
             let keys = &keys[request.keys()];
-            if let Run::Block(block) = command.spec.run {
+            if let Run::Block(block) = command.spec.run
+                && block.read_at_once(call.arguments()).is_none()
+            {
                 let has_run = serve::attempt(block, &mut self.owned(), keys, &call, reply, &mut ready);
                 self.serve(&mut ready);
                 if !has_run {

@@ -12,7 +12,9 @@ use self::shards::{Lock, Shards, Unheld};
 use super::serve::{self, Hold, Ready, Tried};
 use super::wait::{Place, Waiter};
 use super::{Engine, FLUSH, Gone, Transaction, Watched, Watching, held};
-use crate::command::{Arguments, Call, Entries, Flags, Key, Parts, Progress, Run, Slots, Step, live, lookup, prune};
+use crate::command::{
+    Arguments, Call, Entries, Flags, Key, Parts, Progress, ReadManyRun, Run, Slots, Step, live, lookup, prune,
+};
 use crate::parser::{Batch, Request, Verdict};
 use crate::reply::Reply;
 use crate::server::clients::Client;
@@ -144,20 +146,7 @@ impl Sharded {
             }
             Run::ReadMany(run) => {
                 *lock = Lock::None;
-                let mark = reply.mark();
-                {
-                    let tables = self.shards.read_all(self.parts_of(call.db, keys), env);
-                    held::remember(keys, call);
-                    let entries = Entries::new(&tables, keys, call, tally);
-                    held::settle(run(&entries, call, reply), mark, reply);
-                    if !entries.is_stale() {
-                        return true;
-                    }
-                }
-                reply.rewind(mark);
-                let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
-                Slots::new(&mut parts, keys, call).prune();
-                held::settle(run(&Entries::new(&parts, keys, call, tally), call, reply), mark, reply);
+                self.read_many(run, keys, call, reply, tally);
             }
             Run::WriteMany(run) => {
                 *lock = Lock::None;
@@ -166,6 +155,10 @@ impl Sharded {
             }
             Run::Block(block) => {
                 *lock = Lock::None;
+                if let Some(run) = block.read_at_once(call.arguments()) {
+                    self.read_many(run, keys, call, reply, tally);
+                    return true;
+                }
                 let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
                 return serve::attempt(block, &mut parts, keys, call, reply, ready);
             }
@@ -194,6 +187,25 @@ impl Sharded {
             }
         }
         true
+    }
+
+    /// Reads the keys shared, or exclusively if something within them is due.
+    fn read_many(&self, run: ReadManyRun, keys: &[Key], call: &Call<'_>, reply: &mut Reply, tally: &Tally) {
+        let env = &self.server.env;
+        let mark = reply.mark();
+        {
+            let tables = self.shards.read_all(self.parts_of(call.db, keys), env);
+            held::remember(keys, call);
+            let entries = Entries::new(&tables, keys, call, tally);
+            held::settle(run(&entries, call, reply), mark, reply);
+            if !entries.is_stale() {
+                return;
+            }
+        }
+        reply.rewind(mark);
+        let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
+        Slots::new(&mut parts, keys, call).prune();
+        held::settle(run(&Entries::new(&parts, keys, call, tally), call, reply), mark, reply);
     }
 
     #[cold]
