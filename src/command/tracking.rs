@@ -54,7 +54,7 @@ pub(super) const TRACKINGINFO: Spec = Spec {
     summary: "Returns how the connection is told of changes.",
 };
 
-/// CLIENT TRACKING ON | OFF [REDIRECT id] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP] -> OK.
+/// `CLIENT TRACKING ON | OFF [REDIRECT id] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]` -> OK.
 fn tracking(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
     let client = &session.client;
     let options = Options::parse(call)?;

@@ -175,7 +175,7 @@ impl Timed {
         !entry.is_expired(now)
     }
 
-    /// Takes a random member out; see [`Members::random`].
+    /// Takes a random member out; see `Members::random`.
     pub fn remove_random(&mut self, below: impl FnMut(usize) -> usize) -> Option<Entry> {
         let entry = self.members.remove_random(below)?;
         self.reindex(entry.key(), entry.deadline(), None);
