@@ -16,7 +16,7 @@ use crate::sync::Arc;
 
 /// How often the rate is looked at while the server is busy, and while it is not.
 const TICK: Duration = Duration::from_millis(20);
-const TICK_IDLE: Duration = Duration::from_millis(200);
+const TICK_IDLE: Duration = Duration::from_millis(50);
 
 /// Requests a second below which nothing is tried: nobody would notice.
 const BUSY: f64 = 5_000.0;
@@ -106,6 +106,10 @@ struct Governor {
     trial: Option<Trial>,
     /// The rates of the last ticks at the present level.
     steady: Vec<f64>,
+    /// The last rate that counted, also from before the server was idle: a load like it is taken for the same.
+    usual: Option<f64>,
+    /// The last tick was unlike those before: a load began or ended in the middle of it, or it is another load.
+    is_odd: bool,
     /// How convincing the trials at this level were so far.
     score: f64,
     wait: u32,
@@ -131,6 +135,8 @@ impl Governor {
             level: 0,
             trial: None,
             steady: Vec::new(),
+            usual: None,
+            is_odd: false,
             score: 0.0,
             wait: PAUSE,
             pause: PAUSE,
@@ -146,7 +152,7 @@ impl Governor {
     /// Takes the rate since the last tick; gives how many threads are to rest until the next.
     fn tick(&mut self, rate: f64) -> usize {
         match &mut self.trial {
-            // The load has ended or begun: nothing can be learned from it.
+            // The load has ended: what was learned stays, for the next that is like it.
             _ if rate < BUSY => self.give_up(),
             None => self.wait_for_trial(rate),
             Some(trial) if trial.during.len() < STAGE => trial.during.push(rate),
@@ -163,15 +169,21 @@ impl Governor {
     fn give_up(&mut self) {
         self.trial = None;
         self.steady.clear();
+        self.is_odd = false;
         self.wait = self.wait.min(PAUSE);
     }
 
     fn wait_for_trial(&mut self, rate: f64) {
-        let last = self.steady.last().copied().unwrap_or(rate);
-        if rate > 2.0 * last || last > 2.0 * rate {
+        let is_unlike = self.usual.is_some_and(|usual| rate > 2.0 * usual || usual > 2.0 * rate);
+        let was_odd = std::mem::replace(&mut self.is_odd, is_unlike);
+        if is_unlike && !was_odd {
+            return;
+        }
+        if is_unlike {
             // Another load: what was learned is worth nothing.
             *self = Self::new(self.most);
         }
+        self.usual = Some(rate);
         self.steady.push(rate);
         self.wait = self.wait.saturating_sub(1);
         if self.wait > 0 || self.steady.len() < STAGE {
@@ -263,7 +275,27 @@ mod tests {
         governor.trial = None;
         governor.tick(97_000.0);
         governor.tick(1_800_000.0);
+        governor.tick(1_800_000.0);
         assert_eq!(governor.resting(), 0);
+    }
+
+    #[test]
+    fn a_load_with_gaps_is_learned() {
+        let mut governor = Governor::new(1);
+        let burst = |governor: &mut Governor| {
+            let mut resting = governor.tick(20_000.0);
+            for _ in 0..12 {
+                resting = governor.tick([85_000.0, 97_000.0][resting]);
+            }
+            governor.tick(30_000.0);
+            for _ in 0..10 {
+                governor.tick(0.0);
+            }
+        };
+        for _ in 0..10 {
+            burst(&mut governor);
+        }
+        assert_eq!(governor.level, 1);
     }
 
     #[test]
