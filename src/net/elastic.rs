@@ -1,11 +1,12 @@
 //! Whether all threads should serve connections, or one alone.
 //!
 //! On cores that are shared with others (the clients themselves, on a small machine), threads that answer one small
-//! request at a time spend much of it on waking each other: one alone answers more. Whether that is so cannot be known
-//! from one figure, so it is tried: now and then all connections run on one thread for some hundredths of a second, and
-//! what was answered meanwhile is compared with what was answered before and after. The others rest for longer only
-//! when that is clearly more, and work again as soon as that is no less.
+//! request at a time spend much of it on waking each other: one alone answers as many for less. Whether that is so
+//! cannot be known from one figure, so it is tried: now and then all connections run on one thread for some hundredths
+//! of a second, and what was answered meanwhile, and the CPU time that it took, are compared with those before and
+//! after. Such figures are noisy, so the last trials are taken together, and nothing changes while they are unclear.
 
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -58,18 +59,23 @@ impl Elastic {
         let stop = Arc::new(Stop::default());
         let (controlled, told, server) = (Arc::clone(&home), Arc::clone(&stop), Arc::downgrade(server));
         let thread = std::thread::Builder::new().name("kiba-elastic".into()).spawn(move || {
-            let mut governor = Governor::new(1);
-            let (mut before, mut at, mut tick) = (0, Instant::now(), TICK_IDLE);
+            let mut governor = Governor::default();
+            let (mut before, mut used, mut at, mut tick) = (0, cpu_time(), Instant::now(), TICK_IDLE);
             while told.sleep(tick)
                 && let Some(server) = server.upgrade()
             {
-                let (now, elapsed) = (server.stats.commands(), at.elapsed());
-                let rate = now.saturating_sub(before) as f64 / elapsed.as_secs_f64();
-                (before, at) = (now, Instant::now());
-                let is_worthwhile = rate >= BUSY && server.clients.len() <= MANY;
+                let (now, now_used, elapsed) = (server.stats.commands(), cpu_time(), at.elapsed());
+                let answered = now.saturating_sub(before) as f64;
+                let load = Load {
+                    rate: answered / elapsed.as_secs_f64(),
+                    cost: now_used.saturating_sub(used).as_secs_f64() / answered.max(1.0),
+                };
+                (before, used, at) = (now, now_used, Instant::now());
+                let are_many = server.clients.len() > MANY;
+                let is_worthwhile = load.rate >= BUSY && !are_many;
                 tick = if is_worthwhile { TICK } else { TICK_IDLE };
-                let resting = governor.tick(if is_worthwhile { rate } else { 0.0 });
-                controlled.want(if resting > 0 { Threads::One } else { Threads::All });
+                let wanted = governor.tick(is_worthwhile.then_some(load));
+                controlled.want(if are_many { Threads::All } else { wanted });
             }
         });
         // Without the controller all threads work, always.
@@ -87,228 +93,261 @@ impl Drop for Elastic {
     }
 }
 
+/// The CPU time that this process has used.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+/// What was answered in a tick, or in several.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Load {
+    /// Requests a second.
+    rate: f64,
+    /// CPU time of the process for each, in seconds.
+    cost: f64,
+}
+
 /// Ticks of each stage of a trial: the first of each is not counted.
 const STAGE: usize = 3;
-/// More must be answered by this share for a thread to rest, so that noise alone seldom decides.
-const GAIN: f64 = 0.03;
-/// Trials that agree before a thread rests: this much gain beyond [`GAIN`], of which one trial gives at most `CLIP`.
-const CONVINCED: f64 = 0.06;
-const CLIP: f64 = 0.05;
-/// Ticks between trials: few at first, then ever more while they change nothing: 0.1 to 10 s.
+/// One thread is to save at least this share of the CPU time, and may not answer less by more than that.
+const SAVING: f64 = 0.03;
+const LOSS: f64 = 0.02;
+/// Trials that are taken together: at least and at most.
+const FEW: usize = 3;
+const RECENT: usize = 16;
+/// A single trial cannot say more than this: somebody else's work was in the way.
+const CLIP: f64 = 0.3;
+/// Ticks between trials: few at first, then one such pause more after each: 0.1 to 10 s.
 const PAUSE: u32 = 5;
 const PAUSE_MAX: u32 = 500;
 
-/// Decides from the rates of the ticks how many threads rest.
-#[derive(Debug)]
+/// Decides from the ticks whether one thread is to serve alone.
+#[derive(Debug, Default)]
 struct Governor {
-    most: usize,
-    level: usize,
+    /// One thread serves alone, but for trials.
+    is_alone: bool,
     trial: Option<Trial>,
-    /// The rates of the last ticks at the present level.
-    steady: Vec<f64>,
+    /// The last ticks outside of trials.
+    steady: Vec<Load>,
     /// The last rate that counted, also from before the server was idle: a load like it is taken for the same.
     usual: Option<f64>,
     /// The last tick was unlike those before: a load began or ended in the middle of it, or it is another load.
     is_odd: bool,
-    /// How convincing the trials at this level were so far.
-    score: f64,
-    wait: u32,
-    pause: u32,
-    /// Whether the next trial is one with more threads at work.
-    tries_more: bool,
+    /// What the trials of this load have shown.
+    evidence: Evidence,
+    /// Ticks since the last trial that was brought to its end.
+    waited: u32,
 }
 
 /// What is tried: before, during and after.
 #[derive(Debug)]
 struct Trial {
-    level: usize,
-    before: f64,
-    during: Vec<f64>,
-    after: Vec<f64>,
+    before: Load,
+    during: Vec<Load>,
+    after: Vec<Load>,
 }
 
 impl Governor {
-    /// * `most`: threads that may rest.
-    fn new(most: usize) -> Self {
-        Self {
-            most,
-            level: 0,
-            trial: None,
-            steady: Vec::new(),
-            usual: None,
-            is_odd: false,
-            score: 0.0,
-            wait: PAUSE,
-            pause: PAUSE,
-            tries_more: false,
-        }
-    }
-
-    /// How many threads rest now, trials included.
-    fn resting(&self) -> usize {
-        self.trial.as_ref().filter(|trial| trial.during.len() < STAGE).map_or(self.level, |trial| trial.level)
-    }
-
-    /// Takes the rate since the last tick; gives how many threads are to rest until the next.
-    fn tick(&mut self, rate: f64) -> usize {
-        match &mut self.trial {
+    /// Takes what was answered since the last tick, nothing if that is not worth a trial; gives which threads are
+    /// wanted until the next.
+    fn tick(&mut self, load: Option<Load>) -> Threads {
+        match (load, &mut self.trial) {
             // The load has ended: what was learned stays, for the next that is like it.
-            _ if rate < BUSY => self.give_up(),
-            None => self.wait_for_trial(rate),
-            Some(trial) if trial.during.len() < STAGE => trial.during.push(rate),
-            Some(trial) => {
-                trial.after.push(rate);
+            (None, _) => (self.trial, self.is_odd, self.steady) = (None, false, Vec::new()),
+            (Some(load), None) => self.wait_for_trial(load),
+            (Some(load), Some(trial)) if trial.during.len() < STAGE => trial.during.push(load),
+            (Some(load), Some(trial)) => {
+                trial.after.push(load);
                 if trial.after.len() == STAGE {
                     self.judge();
                 }
             }
         }
-        self.resting()
+        let is_trying = self.trial.as_ref().is_some_and(|trial| trial.during.len() < STAGE);
+        if self.is_alone != is_trying { Threads::One } else { Threads::All }
     }
 
-    fn give_up(&mut self) {
-        self.trial = None;
-        self.steady.clear();
-        self.is_odd = false;
-        self.wait = self.wait.min(PAUSE);
-    }
-
-    fn wait_for_trial(&mut self, rate: f64) {
-        let is_unlike = self.usual.is_some_and(|usual| rate > 2.0 * usual || usual > 2.0 * rate);
+    fn wait_for_trial(&mut self, load: Load) {
+        let is_unlike = self.usual.is_some_and(|usual| load.rate > 2.0 * usual || usual > 2.0 * load.rate);
         let was_odd = std::mem::replace(&mut self.is_odd, is_unlike);
         if is_unlike && !was_odd {
             return;
         }
         if is_unlike {
             // Another load: what was learned is worth nothing.
-            *self = Self::new(self.most);
+            *self = Self::default();
         }
-        self.usual = Some(rate);
-        self.steady.push(rate);
-        self.wait = self.wait.saturating_sub(1);
-        if self.wait > 0 || self.steady.len() < STAGE {
+        self.usual = Some(load.rate);
+        self.steady.push(load);
+        self.waited += 1;
+        if self.waited < self.evidence.pause() || self.steady.len() < STAGE {
             return;
         }
-        let level =
-            if self.level == self.most || self.tries_more && self.level > 0 { self.level - 1 } else { self.level + 1 };
-        self.trial = Some(Trial {
-            level,
-            before: mean(&self.steady[self.steady.len() - STAGE..]),
-            during: Vec::new(),
-            after: Vec::new(),
-        });
+        let before = mean(&self.steady[self.steady.len() - STAGE..]);
+        self.trial = Some(Trial { before, during: Vec::new(), after: Vec::new() });
         self.steady.clear();
     }
 
     fn judge(&mut self) {
-        let Some(Trial { level, before, during, after }) = self.trial.take() else { return };
-        let after = mean(&after);
-        self.tries_more = !self.tries_more;
-        if before > 1.5 * after || after > 1.5 * before {
-            self.wait = PAUSE;
+        let Some(Trial { before, during, after }) = self.trial.take() else { return };
+        self.waited = 0;
+        let (during, after) = (mean(&during), mean(&after));
+        if before.rate > 2.0 * after.rate || after.rate > 2.0 * before.rate {
             return;
         }
-        let gain = mean(&during) / ((before + after) / 2.0) - 1.0;
-        let is_change = if level > self.level {
-            self.score = (self.score + (gain - GAIN).clamp(-CLIP, CLIP)).max(0.0);
-            self.score >= CONVINCED
-        } else {
-            // More threads at work are better for whoever comes next, so they need not answer more.
-            gain > -GAIN
-        };
-        if is_change {
-            (self.level, self.score, self.pause) = (level, 0.0, PAUSE);
-        } else if self.score == 0.0 {
-            self.pause = (2 * self.pause).min(PAUSE_MAX);
-        }
-        self.wait = self.pause;
+        let around = mean(&[before, before, after]);
+        let (alone, all) = if self.is_alone { (around, during) } else { (during, around) };
+        self.evidence.add(alone, all);
+        self.is_alone = self.evidence.verdict().unwrap_or(self.is_alone);
     }
 }
 
-fn mean(rates: &[f64]) -> f64 {
-    let rates = &rates[1..];
-    rates.iter().sum::<f64>() / rates.len() as f64
+/// What the last trials have shown, as logarithms of ratios.
+#[derive(Debug, Default)]
+struct Evidence {
+    /// How much less CPU time a request takes on one thread, and how many more it answers.
+    savings: VecDeque<f64>,
+    gains: VecDeque<f64>,
+    trials: u32,
+}
+
+impl Evidence {
+    fn add(&mut self, alone: Load, all: Load) {
+        self.trials += 1;
+        for (values, value) in [(&mut self.savings, all.cost / alone.cost), (&mut self.gains, alone.rate / all.rate)] {
+            if values.len() == RECENT {
+                values.pop_front();
+            }
+            values.push_back(value.ln().clamp(-CLIP, CLIP));
+        }
+    }
+
+    /// Whether one thread is to serve alone; `None` while that is unclear.
+    fn verdict(&self) -> Option<bool> {
+        if self.savings.len() < FEW {
+            return None;
+        }
+        let ((saving, saving_error), (gain, gain_error)) = (mean_and_error(&self.savings), mean_and_error(&self.gains));
+        if saving + saving_error < SAVING || gain + gain_error < -LOSS {
+            return Some(false);
+        }
+        (saving - saving_error > SAVING && gain > -LOSS).then_some(true)
+    }
+
+    /// Ticks until the next trial.
+    fn pause(&self) -> u32 {
+        (PAUSE * (self.trials + 1)).min(PAUSE_MAX)
+    }
+}
+
+/// The mean of ticks in a row, without the first.
+fn mean(ticks: &[Load]) -> Load {
+    let sum = |part: fn(&Load) -> f64| ticks[1..].iter().map(part).sum::<f64>() / (ticks.len() - 1) as f64;
+    Load { rate: sum(|load| load.rate), cost: sum(|load| load.cost) }
+}
+
+/// A mean and its standard error.
+fn mean_and_error(values: &VecDeque<f64>) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (mean, (squares / (count - 1.0) / count).sqrt())
 }
 
 #[cfg(all(test, not(kiba_loom)))]
 mod tests {
     use super::*;
 
-    /// Runs a governor on a load whose rate depends on how many threads rest, with noise of `noise` around it.
-    fn settle(governor: &mut Governor, ticks: usize, noise: f64, rate: impl Fn(usize) -> f64) -> f64 {
-        let mut random = fastrand::Rng::with_seed(7);
-        let mut resting = governor.resting();
-        let mut sum = 0;
-        for _ in 0..ticks {
-            sum += resting;
-            resting = governor.tick(rate(resting) * (1.0 + noise * (random.f64() - 0.5)));
+    /// A load that one thread answers so much better or worse than all.
+    #[derive(Clone, Copy)]
+    struct Case {
+        rates: [f64; 2],
+        costs: [f64; 2],
+        noise: f64,
+    }
+
+    impl Case {
+        fn load(self, threads: Threads, random: &mut fastrand::Rng) -> Load {
+            let at = usize::from(threads == Threads::One);
+            let mut noisy = |value: f64| value * (1.0 + self.noise * (random.f64() - 0.5));
+            Load { rate: noisy(self.rates[at]), cost: noisy(self.costs[at]) }
         }
-        sum as f64 / ticks as f64
+    }
+
+    const BETTER_ALONE: Case = Case { rates: [85e3, 97e3], costs: [12e-6, 10.5e-6], noise: 0.1 };
+    const BETTER_TOGETHER: Case = Case { rates: [2.1e6, 1.8e6], costs: [0.48e-6, 0.5e-6], noise: 0.1 };
+    /// One thread would be kinder, but cannot answer all.
+    const NEEDED: Case = Case { rates: [150e3, 100e3], costs: [12e-6, 10e-6], noise: 0.1 };
+
+    /// Runs a governor on a load; gives how much of the time one thread served alone.
+    fn settle(governor: &mut Governor, ticks: usize, case: Case) -> f64 {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut threads = if governor.is_alone { Threads::One } else { Threads::All };
+        let mut alone = 0;
+        for _ in 0..ticks {
+            alone += usize::from(threads == Threads::One);
+            threads = governor.tick(Some(case.load(threads, &mut random)));
+        }
+        alone as f64 / ticks as f64
     }
 
     #[test]
-    fn a_thread_rests_when_the_others_answer_more_without_it() {
-        let mut governor = Governor::new(1);
-        settle(&mut governor, 60, 0.02, |resting| [85_000.0, 97_000.0][resting]);
-        assert_eq!(governor.level, 1);
-        // And stays at rest, but for the trials.
-        assert!(settle(&mut governor, 2_000, 0.02, |resting| [85_000.0, 97_000.0][resting]) > 0.95);
+    fn threads_rest_when_one_answers_more_for_less() {
+        let mut governor = Governor::default();
+        settle(&mut governor, 200, BETTER_ALONE);
+        assert!(governor.is_alone);
+        // And stay at rest, but for the trials.
+        assert!(settle(&mut governor, 2_000, BETTER_ALONE) > 0.95);
+    }
+
+    #[test]
+    fn noise_hides_nothing_for_long() {
+        let mut governor = Governor::default();
+        settle(&mut governor, 2_000, Case { noise: 0.8, ..BETTER_ALONE });
+        assert!(settle(&mut governor, 5_000, Case { noise: 0.8, ..BETTER_ALONE }) > 0.8);
     }
 
     #[test]
     fn threads_that_are_needed_work() {
-        let mut governor = Governor::new(1);
-        assert!(settle(&mut governor, 5_000, 0.1, |resting| [2_100_000.0, 1_800_000.0][resting]) < 0.02);
+        for case in [BETTER_TOGETHER, NEEDED] {
+            assert!(settle(&mut Governor::default(), 5_000, case) < 0.05);
+        }
     }
 
     #[test]
     fn a_load_that_depends_on_nothing_is_served_by_all() {
-        let mut governor = Governor::new(3);
-        assert!(settle(&mut governor, 5_000, 0.04, |_| 50_000.0) < 0.1);
+        let case = Case { rates: [50e3; 2], costs: [10e-6; 2], noise: 0.2 };
+        assert!(settle(&mut Governor::default(), 5_000, case) < 0.1);
     }
 
     #[test]
     fn another_load_wakes_all() {
-        let mut governor = Governor::new(1);
-        settle(&mut governor, 100, 0.0, |resting| [85_000.0, 97_000.0][resting]);
-        assert_eq!(governor.level, 1);
+        let mut governor = Governor::default();
+        settle(&mut governor, 200, BETTER_ALONE);
         governor.trial = None;
-        governor.tick(97_000.0);
-        governor.tick(1_800_000.0);
-        governor.tick(1_800_000.0);
-        assert_eq!(governor.resting(), 0);
+        let load = Load { rate: 1.8e6, cost: 0.5e-6 };
+        assert_eq!([governor.tick(Some(load)), governor.tick(Some(load))], [Threads::One, Threads::All]);
     }
 
     #[test]
     fn a_load_with_gaps_is_learned() {
-        let mut governor = Governor::new(1);
-        let burst = |governor: &mut Governor| {
-            let mut resting = governor.tick(20_000.0);
+        let (mut governor, mut random) = (Governor::default(), fastrand::Rng::with_seed(7));
+        for _ in 0..20 {
+            let mut threads = governor.tick(Some(Load { rate: 20e3, cost: 12e-6 }));
             for _ in 0..12 {
-                resting = governor.tick([85_000.0, 97_000.0][resting]);
+                threads = governor.tick(Some(BETTER_ALONE.load(threads, &mut random)));
             }
-            governor.tick(30_000.0);
-            for _ in 0..10 {
-                governor.tick(0.0);
-            }
-        };
-        for _ in 0..10 {
-            burst(&mut governor);
+            governor.tick(Some(Load { rate: 30e3, cost: 12e-6 }));
+            (0..10).for_each(|_| _ = governor.tick(None));
         }
-        assert_eq!(governor.level, 1);
-    }
-
-    #[test]
-    fn several_rest_one_by_one() {
-        let mut governor = Governor::new(7);
-        settle(&mut governor, 2_000, 0.01, |resting| 100_000.0 * 1.2_f64.powi(resting.min(3) as i32));
-        assert_eq!(governor.level, 3);
+        assert!(governor.is_alone);
     }
 
     #[test]
     fn nothing_is_tried_while_nobody_would_notice() {
-        let mut governor = Governor::new(1);
-        assert!((0..1_000).all(|_| governor.tick(4_000.0) == 0));
+        let mut governor = Governor::default();
+        assert!((0..1_000).all(|_| governor.tick(None) == Threads::All));
     }
 
     #[test]
