@@ -254,10 +254,9 @@ fn a_script_survives_a_lost_connection() {
     assert_eq!(text, "OK\nOK\nRESET\n(error) NOAUTH Authentication required.\nOK\n(nil)\n");
 }
 
-#[test]
-fn redirections_of_a_cluster_are_followed_the_same() {
-    let (Some(a), Some(b)) = (Server::start_node(), Server::start_node()) else { return };
-    let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+/// Two nodes that form a cluster: the first has the slots up to 8191, the second the others.
+fn cluster() -> Option<(Server, Server)> {
+    let (a, b) = (Server::start_node()?, Server::start_node()?);
     a.redis_cli(&["cluster", "addslotsrange", "0", "8191"], "");
     b.redis_cli(&["cluster", "addslotsrange", "8192", "16383"], "");
     let port = text(&b.redis_cli(&["config", "get", "cluster-port"], ""));
@@ -272,6 +271,16 @@ fn redirections_of_a_cluster_are_followed_the_same() {
         assert!(tries < 600, "the nodes did not find each other");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
+    Some((a, b))
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn redirections_of_a_cluster_are_followed_the_same() {
+    let Some((a, _b)) = cluster() else { return };
     let script = "set foo 1\nset b 2\nget foo\nget b\n";
     let address = a.address();
     let own = address.split_once(':').expect("host and port").1;
@@ -284,4 +293,36 @@ fn redirections_of_a_cluster_are_followed_the_same() {
         let one = [&args[..], &["get", "foo"]].concat();
         assert_eq!(shown(&run("redis-cli", &one, "")), shown(&run(env!("CARGO_BIN_EXE_kiba-cli"), &one, "")));
     }
+}
+
+#[test]
+fn a_slot_on_its_way_is_asked_for_where_it_goes() {
+    let Some((a, b)) = cluster() else { return };
+    let id = |server: &Server| text(&server.redis_cli(&["cluster", "myid"], "")).trim().to_string();
+    // The slot of `b` moves from the first node to the second, which answers for it only after ASKING.
+    b.redis_cli(&["cluster", "setslot", "3300", "importing", &id(&a)], "");
+    a.redis_cli(&["cluster", "setslot", "3300", "migrating", &id(&b)], "");
+    let address = a.address();
+    let own = address.split_once(':').expect("host and port").1;
+    // The second node sends the later lines back with MOVED, and the first one on with ASK again.
+    for script in ["set b 1\nget b\nget b\n", "get b\nappend b x\n", "get foo\nget b\n", "get b\nping\nget foo\n"] {
+        for form in [&["--no-raw"][..], &[], &["-3", "--json"]] {
+            b.redis_cli(&[], "asking\nset b 1\n");
+            let args = [&["-c", "-p", own][..], form].concat();
+            let theirs = run("redis-cli", &args, script);
+            b.redis_cli(&[], "asking\nset b 1\n");
+            let ours = run(env!("CARGO_BIN_EXE_kiba-cli"), &args, script);
+            assert_eq!(shown(&theirs), shown(&ours), "{form:?} {script:?}");
+            assert!(text(&ours).contains("-> Redirected to slot [3300]"), "{ours:?}");
+        }
+    }
+    let one = ["-c", "-p", own, "get", "b"];
+    let ours = run(env!("CARGO_BIN_EXE_kiba-cli"), &one, "");
+    assert_eq!(shown(&run("redis-cli", &one, "")), shown(&ours));
+    assert!(text(&ours).starts_with('1'), "{ours:?}");
+    // Without -c the redirection is an error like any other.
+    let plain = ["-p", own, "get", "b"];
+    let ours = run(env!("CARGO_BIN_EXE_kiba-cli"), &plain, "");
+    assert_eq!(shown(&run("redis-cli", &plain, "")), shown(&ours));
+    assert!(text(&ours).starts_with("ASK 3300"), "{ours:?}");
 }
