@@ -106,7 +106,7 @@ pub fn line(session: &mut Session, line: &[u8], out: &mut dyn Write) -> Result<N
         _ => {}
     }
     let mut repeat = 1;
-    if let (true, Ok(count)) = (args.len() > 1, word.parse::<i64>()) {
+    if let (true, Some(count)) = (args.len() > 1, count(&word)) {
         if count <= 0 {
             writeln!(out, "Invalid redis-cli repeat command option value.")?;
             return Ok(Next::Go);
@@ -116,6 +116,13 @@ pub fn line(session: &mut Session, line: &[u8], out: &mut dyn Write) -> Result<N
     }
     session.run(&args, repeat, Duration::ZERO, out)?;
     Ok(Next::Go)
+}
+
+/// A repeat count; 0, which is none, for one that no number holds.
+fn count(word: &str) -> Option<i64> {
+    let digits = word.strip_prefix(['+', '-']).unwrap_or(word);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| word.parse().unwrap_or(0))
 }
 
 /// The exit code of a command's end. A reader that went away ends us as the signal would have.

@@ -142,6 +142,8 @@ const CALLS: &[&str] = &[
     "-X TAG set tagged TAG",
     "get tagged",
     "-X TAG set tagged other",
+    "-x -X TAG set tagged TAG",
+    "-x -r 2 append text",
     "-u http://127.0.0.1 ping",
 ];
 
@@ -177,7 +179,7 @@ fn scripts_on_standard_input_behave_the_same() {
         (&["--no-raw"][..], "multi\nget text\nnosuch\nexec\nmulti\nselect 3\nexec\nget text\nquit\nget number"),
         (&["-e"], "nosuch\nping\n"),
         (&[], "set \"a\nset a\"b c\n\"\" \n \nexit\nping"),
-        (&["--no-raw"], "3 incr n\n0 ping\n-1 ping\n1.5 ping\n2 \n"),
+        (&["--no-raw"], "3 incr n\n0 ping\n-1 ping\n1.5 ping\n2 \n+2 ping\n99999999999999999999 ping\n"),
         (&["--no-raw"], "clear\n:set hints\nselect 99\nget text\nselect 2\nget text\n"),
         (&["-3", "--no-raw", "--show-pushes", "yes"], "client tracking on\nget text\nset text 1\nget text\n"),
         (&["-3"], "client tracking on\nget text\nset text 1\nget text\n"),
