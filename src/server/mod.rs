@@ -1,6 +1,7 @@
 //! The server's shared state: configuration, clients, statistics, pause and shutdown. No data lives here.
 
 pub mod block;
+mod calls;
 pub mod clients;
 pub mod home;
 pub mod monitor;
@@ -18,6 +19,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use clients::Clients;
 use monitor::Monitors;
 use notifications::Announcer;
+pub use calls::{CallStats, Calls};
 pub use pace::Pace;
 pub use pause::{Pause, PauseMode};
 pub use pubsub::PubSub;
