@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::command::{Call, Command, Control, Flags, Next, Run};
 use crate::config::Caller;
@@ -570,11 +570,17 @@ fn run_session(
     };
     reply.begin(Some(command.index));
     let mark = reply.mark();
-    run(session, &call, reply).unwrap_or_else(|error| {
+    let calls = &server.stats.calls;
+    let begun = calls.sample(1).map(|_| Instant::now());
+    let next = run(session, &call, reply).unwrap_or_else(|error| {
         reply.rewind(mark);
         reply.fail(error);
         Next::Continue
-    })
+    });
+    if let Some(begun) = begun {
+        calls.took(command, begun.elapsed());
+    }
+    next
 }
 
 /// An error while queueing makes EXEC refuse.

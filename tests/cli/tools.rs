@@ -156,7 +156,7 @@ fn top_fits_80_by_24_and_ends_with_q() {
     let mut terminal = Terminal::start(&["-s", &server.socket, "top"], &server.path("history"));
     terminal.expect("db0: 1 keys");
     let screen = terminal.expect("q quit");
-    for part in ["requests/s", "commands", "keyspace", "slow log", "hot keys", "q quit"] {
+    for part in ["requests/s", "PING p50", "commands", "keyspace", "slow log", "hot keys", "q quit"] {
         assert!(screen.contains(part), "{part} is not in\n{screen}");
     }
     terminal.send("q");
