@@ -21,6 +21,7 @@ use ratatui::{Frame, Terminal};
 
 use crate::args::Connect;
 use crate::client::{Connection, Target};
+use crate::output::say;
 use crate::peek::{bytes_text, span};
 use crate::view::cut;
 
@@ -74,7 +75,7 @@ pub fn run(target: &Target, options: &Top) -> Result<(), String> {
     if options.once {
         std::thread::sleep(interval);
         screen.refresh(&mut Some(connection), target);
-        print!("{}", screen.text());
+        say(screen.text().trim_end());
         return Ok(());
     }
     let mut terminal = ratatui::try_init().map_err(|error| format!("kiba-cli: top needs a terminal: {error}"))?;
@@ -248,9 +249,8 @@ impl Screen {
             Constraint::Length(7),
         ];
         let heading = Row::new(["command", "   req/s", "us avg", "   p50", "    p99"]);
-        let table = Table::new(rows, widths)
-            .header(heading.style(Style::new().add_modifier(Modifier::BOLD)))
-            .block(block);
+        let table =
+            Table::new(rows, widths).header(heading.style(Style::new().add_modifier(Modifier::BOLD))).block(block);
         frame.render_widget(table, area);
     }
 

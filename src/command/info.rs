@@ -7,8 +7,8 @@ use super::{Arity, Call, Flags, Keys, Keyspace, Progress, Run, Spec, Step};
 use crate::error::Error;
 use crate::memory;
 use crate::reply::Reply;
-use crate::server::{CallStats, Server};
 use crate::server::pubsub::Feed;
+use crate::server::{CallStats, Server};
 
 pub(super) const SPECS: &[Spec] = &[Spec {
     name: "info",

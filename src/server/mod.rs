@@ -16,10 +16,10 @@ pub mod tracking;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+pub use calls::{CallStats, Calls};
 use clients::Clients;
 use monitor::Monitors;
 use notifications::Announcer;
-pub use calls::{CallStats, Calls};
 pub use pace::Pace;
 pub use pause::{Pause, PauseMode};
 pub use pubsub::PubSub;

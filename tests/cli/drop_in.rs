@@ -173,6 +173,24 @@ fn options_and_exit_codes_are_the_same() {
 }
 
 #[test]
+fn scripts_of_files_are_evaluated_the_same() {
+    let Some(server) = Server::start(&[]) else { return };
+    let (good, bad) = (server.path("good.lua"), server.path("bad.lua"));
+    std::fs::write(&good, "return {KEYS[1], KEYS[2], ARGV[1], ARGV[2], #KEYS, #ARGV}\n").expect("written");
+    std::fs::write(&bad, "return nosuch(").expect("written");
+    for words in ["", "a b , c d", "a b ,", ", c", ",", "a , b , c", "a,b", "a b"] {
+        for form in [&[][..], &["--no-raw"], &["--json"], &["-3", "--csv"], &["-r", "2"]] {
+            let args: Vec<&str> =
+                [form, &["--eval", &good]].concat().into_iter().chain(words.split_whitespace()).collect();
+            assert_eq!(shown(&server.redis_cli(&args, "")), shown(&server.kiba_cli(&args, "")), "{args:?}");
+        }
+    }
+    for args in [&["--eval", &bad][..], &["-e", "--eval", &bad, "a"]] {
+        assert_eq!(shown(&server.redis_cli(args, "")), shown(&server.kiba_cli(args, "")), "{args:?}");
+    }
+}
+
+#[test]
 fn scripts_on_standard_input_behave_the_same() {
     let Some(server) = Server::start(&[]) else { return };
     for (args, script) in [
@@ -184,6 +202,9 @@ fn scripts_on_standard_input_behave_the_same() {
         (&["-3", "--no-raw", "--show-pushes", "yes"], "client tracking on\nget text\nset text 1\nget text\n"),
         (&["-3"], "client tracking on\nget text\nset text 1\nget text\n"),
         (&["--no-raw"], "hello 3 setname x\nreset\n"),
+        (&["--csv"], "multi\nget text\nincr text\nexec\n"),
+        (&[], "? get\nhelp nosuch\nhelp @nosuch\nconnect\nconnect a\nclear\n:\n:get\n:set\n"),
+        (&[], "# comment\n  ping  \r\n\tping\n\n\nping"),
     ] {
         server.redis_cli(&[], SEED);
         let theirs = shown(&server.redis_cli(args, script));

@@ -303,8 +303,7 @@ fn tables_take_the_width_of_the_terminal() {
     let Some(server) = Server::start(&[]) else { return };
     server.redis_cli(&[], &format!("hset h field {}\n", "word ".repeat(80).trim_end().replace(' ', "_")));
     for columns in [60, 100] {
-        let mut terminal =
-            Terminal::start_with(&["-s", &server.socket], &server.path("history"), (columns, 24), &[]);
+        let mut terminal = Terminal::start_with(&["-s", &server.socket], &server.path("history"), (columns, 24), &[]);
         terminal.expect_last("kiba> ");
         terminal.line("hgetall h \\T");
         let screen = terminal.expect("└");
@@ -320,8 +319,7 @@ fn letters_beyond_ascii_are_typed_and_bytes_are_escaped() {
     // The locale does not matter: what a terminal sends is taken as UTF-8.
     for locale in ["C", "de_DE.ISO-8859-1", "C.UTF-8"] {
         let variables = [("LC_ALL", locale)];
-        let mut terminal =
-            Terminal::start_with(&["-s", &server.socket], &server.path("history"), (80, 24), &variables);
+        let mut terminal = Terminal::start_with(&["-s", &server.socket], &server.path("history"), (80, 24), &variables);
         terminal.expect_last("kiba> ");
         terminal.line("set gr\u{fc}\u{df}e \"\u{6f22}\u{5b57} \u{1f389}\"");
         terminal.expect("\nOK");
@@ -363,7 +361,8 @@ fn a_server_that_goes_away_is_one_line_and_comes_back() {
     terminal.line("get a");
     terminal.expect(&format!("Could not connect to Redis at {address}: Connection refused"));
     terminal.expect_last("not connected> ");
-    let (host, port) = other.address().split_once(':').map(|(host, port)| (host.to_string(), port.to_string())).unwrap();
+    let (host, port) =
+        other.address().split_once(':').map(|(host, port)| (host.to_string(), port.to_string())).unwrap();
     terminal.line(&format!("connect {host} {port}"));
     terminal.expect_last("kiba> ");
     terminal.line("ping");
