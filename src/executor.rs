@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::command::{Call, Command, Control, Flags, Next, Run};
 use crate::config::Caller;
@@ -122,6 +122,7 @@ impl<E: Engine> Executor<E> {
             let (replies, mark) = (session.replies, batch.reply.mark());
             let request = batch.requests[*at];
             batch.reply.set_resp(session.resp);
+            batch.reply.begin(None);
             let first = *at;
             let admission = admit(&self.server, session, &request);
             let is_shown = matches!(admission, Admission::Data | Admission::Session(_) | Admission::Control(_));
@@ -137,6 +138,7 @@ impl<E: Engine> Executor<E> {
                         let outcome;
                         (batch, outcome) = self.block(batch, *at - 1).await?;
                         if outcome == Outcome::Wait {
+                            self.count(&mut batch, first..*at);
                             return Ok((batch, outcome));
                         }
                     }
@@ -162,6 +164,7 @@ impl<E: Engine> Executor<E> {
                 }
                 Admission::Refuse(error) => {
                     *at += 1;
+                    count_rejected(&self.server, &request);
                     if is_exec(&request) {
                         end_transaction(session);
                         batch.reply.error(aborted(error));
@@ -180,6 +183,7 @@ impl<E: Engine> Executor<E> {
                 }
                 Admission::Malformed => {
                     *at += 1;
+                    count_rejected(&self.server, &request);
                     break_queue(session);
                     if is_malformed_exec(&request) {
                         end_transaction(session);
@@ -194,8 +198,11 @@ impl<E: Engine> Executor<E> {
                     Outcome::Done
                 }
             };
-            if self.server.monitors.is_any() && is_shown {
-                self.show(&batch, first..*at);
+            if is_shown {
+                self.count(&mut batch, first..*at);
+                if self.server.monitors.is_any() {
+                    self.show(&batch, first..*at);
+                }
             }
             self.forget_caching(&request);
             let mark = if is_push(&request) { batch.reply.mark() } else { mark };
@@ -261,6 +268,17 @@ impl<E: Engine> Executor<E> {
         let rest = &batch.requests[at + 1..];
         let is_data = |request: &Request| matches!(admit(&self.server, session, request), Admission::Data);
         at + 1 + rest.iter().take_while(|request| is_data(request)).count()
+    }
+
+    /// INFO commandstats: counts requests that have run.
+    #[inline]
+    fn count(&self, batch: &mut Batch, requests: Range<usize>) {
+        let calls = &self.server.stats.calls;
+        calls.ran(indices(&batch.requests[requests]));
+        let failed = batch.reply.take_failed();
+        if !failed.is_empty() {
+            calls.failed(failed.into_iter());
+        }
     }
 
     /// MONITOR: shows requests that have run.
@@ -366,6 +384,7 @@ impl<E: Engine> Executor<E> {
         at: usize,
     ) -> Result<(Box<Batch>, Outcome), Gone> {
         let session = self.session.as_mut().expect("present between requests");
+        batch.reply.begin(indices(&batch.requests[at..=at]).next());
         match control {
             Control::Multi if session.queue.is_some() => {
                 batch.reply.fail(Error::Other("ERR MULTI calls can not be nested"));
@@ -444,6 +463,9 @@ impl<E: Engine> Executor<E> {
                 self.server.monitors.feed(&done.batch, request, db, &done.session.client, &self.server.config);
             }
         }
+        if !done.is_aborted {
+            self.server.stats.calls.ran(indices(&done.batch.requests));
+        }
         std::mem::swap(&mut done.batch.reply, &mut batch.reply);
         self.session = Some(done.session);
         let outcome = if done.sleep.is_zero() { Outcome::Done } else { self.sleep(done.sleep, &mut batch).await };
@@ -493,6 +515,22 @@ fn may_subscriber(command: &Command) -> bool {
     command.flags.has(Flags::PUSHES) || command.flags.has(Flags::WHILE_SUBSCRIBED)
 }
 
+/// The commands that requests stand for.
+fn indices(requests: &[Request]) -> impl Iterator<Item = u32> {
+    requests.iter().filter_map(|request| match request.verdict {
+        Verdict::Run(command) => Some(command.index),
+        _ => None,
+    })
+}
+
+/// INFO commandstats: counts a request that may not run.
+#[cold]
+fn count_rejected(server: &Server, request: &Request) {
+    if let Verdict::Run(command) | Verdict::WrongArity(command) = request.verdict {
+        server.stats.calls.rejected(command);
+    }
+}
+
 /// Whether the reply is made of pushes, which CLIENT REPLY does not mute.
 fn is_push(request: &Request) -> bool {
     matches!(request.verdict, Verdict::Run(command) if command.flags.has(Flags::PUSHES))
@@ -530,12 +568,19 @@ fn run_session(
         tracks: false,
         server,
     };
+    reply.begin(Some(command.index));
     let mark = reply.mark();
-    run(session, &call, reply).unwrap_or_else(|error| {
+    let calls = &server.stats.calls;
+    let begun = calls.sample(1).map(|_| Instant::now());
+    let next = run(session, &call, reply).unwrap_or_else(|error| {
         reply.rewind(mark);
         reply.fail(error);
         Next::Continue
-    })
+    });
+    if let Some(begun) = begun {
+        calls.took(command, begun.elapsed());
+    }
+    next
 }
 
 /// An error while queueing makes EXEC refuse.

@@ -30,11 +30,23 @@ pub struct Reply {
     /// Bytes above which the reply is given up.
     limit: usize,
     is_over: bool,
+    /// The index of the command that writes now, and those of commands that wrote an error since this was asked for.
+    writer: Option<u32>,
+    failed: Vec<u32>,
 }
 
 impl Default for Reply {
     fn default() -> Self {
-        Self { bytes: Vec::new(), shared: Vec::new(), shared_len: 0, resp: Resp::V2, limit: usize::MAX, is_over: false }
+        Self {
+            bytes: Vec::new(),
+            shared: Vec::new(),
+            shared_len: 0,
+            resp: Resp::V2,
+            limit: usize::MAX,
+            is_over: false,
+            writer: None,
+            failed: Vec::new(),
+        }
     }
 }
 
@@ -63,6 +75,23 @@ impl Reply {
         self.is_over
     }
 
+    /// Names the command that writes from now on, for the count of those that fail; `None` when errors are not its.
+    #[inline]
+    pub fn begin(&mut self, writer: Option<u32>) {
+        self.writer = writer;
+    }
+
+    /// The commands that have failed since this was asked last.
+    #[inline]
+    pub fn take_failed(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.failed)
+    }
+
+    /// A command counts once, however many errors it writes.
+    fn note_failure(&mut self) {
+        self.failed.extend(self.writer.take());
+    }
+
     pub fn ok(&mut self) {
         self.bytes.extend_from_slice(b"+OK\r\n");
     }
@@ -75,6 +104,7 @@ impl Reply {
     }
 
     pub fn fail(&mut self, error: Error) {
+        self.note_failure();
         self.bytes.push(b'-');
         error.write(&mut self.bytes);
         self.crlf();
@@ -85,6 +115,7 @@ impl Reply {
         let is_break = |byte: u8| matches!(byte, b'\r' | b'\n');
         let text = text.as_ref();
         let len = text.iter().rposition(|&byte| !is_break(byte)).map_or(0, |at| at + 1);
+        self.note_failure();
         self.bytes.push(b'-');
         self.bytes.extend(text[..len].iter().map(|&byte| if is_break(byte) { b' ' } else { byte }));
         self.crlf();
@@ -269,6 +300,8 @@ impl Reply {
         self.shared.clear();
         self.shared_len = 0;
         self.is_over = false;
+        self.writer = None;
+        self.failed = Vec::new();
     }
 
     /// Total bytes to send.

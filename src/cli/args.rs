@@ -322,6 +322,9 @@ pub fn parse(args: Vec<OsString>) -> Result<Parsed, Refusal> {
     if cli.resp2 && cli.resp3 {
         return Err(Refusal::Usage("Options -2 and -3 are mutually exclusive.".into()));
     }
+    if cli.stdin_last && cli.stdin_tag.is_some() {
+        return Err(Refusal::Usage("Options -x and -X are mutually exclusive.".into()));
+    }
     let mut rest = rest;
     if cli.connect.uri.is_none() && rest.first().is_some_and(|word| is_address(&word.to_string_lossy())) {
         // Options may stand on both sides of the address, so what follows it is read as a command line again.

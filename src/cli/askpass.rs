@@ -12,10 +12,10 @@ use crossterm::terminal;
 pub fn ask() -> io::Result<Option<String>> {
     let password = match io::stdin().is_terminal() {
         true => {
-            eprint!("Please input password: ");
-            io::stderr().flush()?;
+            // Before the question, so that not even a hasty answer is echoed.
             terminal::enable_raw_mode()?;
-            let typed = typed();
+            eprint!("Please input password: ");
+            let typed = io::stderr().flush().and_then(|()| typed());
             terminal::disable_raw_mode()?;
             eprintln!();
             typed?
@@ -39,6 +39,8 @@ fn typed() -> io::Result<String> {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
             KeyCode::Enter => return Ok(password),
+            // Enter that was pressed before the terminal was set.
+            KeyCode::Char('j') if control => return Ok(password),
             KeyCode::Char('c') if control => return Err(io::ErrorKind::Interrupted.into()),
             KeyCode::Char('u') if control => {
                 eprint!("{}", "\x08 \x08".repeat(password.chars().count()));

@@ -20,6 +20,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Connect;
 use crate::client::{Connection, Target};
+use crate::output;
 use crate::resp::{Fault, Reply};
 
 use mix::{Generator, Mix};
@@ -174,7 +175,7 @@ pub fn run(target: &Target, options: &Bench) -> Result<(), String> {
         true => report::json(options, &names, &measured, took),
         false => report::table(options, &names, &measured, took, &target.address.to_string()),
     };
-    io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())
+    io::stdout().write_all(text.as_bytes()).map_err(output::failed)
 }
 
 /// One client's life. Returns what it measured per command of the mix, and when it ended, counted from the begin.

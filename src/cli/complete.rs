@@ -1,5 +1,7 @@
 //! The tab key: commands, subcommands, options, and keys of the server.
 
+use std::time::{Duration, Instant};
+
 use reedline::{Completer, CompletionResult, Span, Suggestion};
 
 use crate::args;
@@ -9,9 +11,10 @@ use crate::quote;
 use crate::resp::Reply;
 use crate::session::Session;
 
-/// Round trips and keys that one press of the key may cost; SCAN gets a COUNT of a thousand, so that this looks at
-/// about ten thousand keys, some milliseconds of a server's time.
-const STEPS_MAX: usize = 10;
+/// What one press of the key may cost: steps of SCAN, each over about a thousand keys and well below a millisecond of
+/// a server's time; the time of the one who waits; and keys, more than a menu can show.
+const STEPS_MAX: usize = 50;
+const PATIENCE: Duration = Duration::from_millis(300);
 const KEYS_MAX: usize = 50;
 
 /// The prompt's own words.
@@ -131,13 +134,14 @@ fn keys(session: &mut Session, word: &str) -> Vec<String> {
     pattern.push(b'*');
     let mut cursor = b"0".to_vec();
     let mut keys = Vec::new();
+    let began = Instant::now();
     for _ in 0..STEPS_MAX {
         let request = [&b"SCAN"[..], &cursor, b"MATCH", &pattern, b"COUNT", b"1000"];
         let Some(Reply::Array(parts)) = session.ask(&request) else { break };
         let [next, found] = parts.as_slice() else { break };
         keys.extend(found.items().iter().filter_map(Reply::bytes).map(quote::word));
         cursor = next.text().into_bytes();
-        if cursor == b"0" || keys.len() >= KEYS_MAX {
+        if cursor == b"0" || keys.len() >= KEYS_MAX || began.elapsed() >= PATIENCE {
             break;
         }
     }

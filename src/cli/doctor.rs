@@ -9,6 +9,7 @@ use nu_ansi_term::Color;
 
 use crate::args::Connect;
 use crate::client::{Address, Connection, Target};
+use crate::output;
 use crate::peek::{bytes_text, colours};
 use crate::stat::Info;
 
@@ -76,7 +77,7 @@ pub fn run(target: &Target) -> Result<bool, String> {
     limits(&patient, &mut findings);
     kernel(&patient, &mut findings);
     latency(&mut connection, &mut findings).map_err(fault)?;
-    print(&patient, target, &mut findings).map_err(|error| error.to_string())?;
+    print(&patient, target, &mut findings).map_err(output::failed)?;
     Ok(findings.iter().any(|finding| finding.level == Level::Risk))
 }
 

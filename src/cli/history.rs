@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use reedline::{FileBackedHistory, History, HistoryItem, HistoryItemId, HistorySessionId, Result, SearchQuery};
 
-use crate::quote;
+use crate::{args, quote};
 
 /// Lines kept; the file stays far below a megabyte.
 pub const LINES_MAX: usize = 5_000;
@@ -99,7 +99,11 @@ pub fn may_store(line: &[u8]) -> bool {
         "acl" => word(1) != "setuser",
         "config" => word(1) != "set" || !words.iter().any(|word| SECRETS.contains(&word.as_str())),
         "sentinel" => word(1) != "set" || !has(&["auth-pass", "auth-user"]),
-        _ => !words.iter().any(|word| word.starts_with('.') && has(&["-a", "--pass"])),
+        // Our own tools take a password as an option or within an address.
+        tool if tool.starts_with('.') || args::is_bare_tool(tool) => {
+            !has(&["-a", "--pass"]) && !words.iter().any(|word| word.contains("://") && word.contains('@'))
+        }
+        _ => true,
     }
 }
 
@@ -132,6 +136,10 @@ mod tests {
             "acl setuser bob >secret on",
             "MIGRATE h 1 k 0 5 AUTH secret KEYS a",
             "migrate h 1 k 0 5 auth2 u p",
+            ".bench -a secret",
+            "bench --pass secret",
+            ".copy kiba://:secret@h:1 h:2",
+            "diff h:1 redis://u:secret@h:2",
             " get hidden",
             "",
         ] {
@@ -141,9 +149,16 @@ mod tests {
 
     #[test]
     fn other_lines_are_stored() {
-        for line in
-            ["get auth", "config get requirepass", "hello 3", "acl getuser bob", "config set maxmemory 1", "set a \""]
-        {
+        for line in [
+            "get auth",
+            "config get requirepass",
+            "hello 3",
+            "acl getuser bob",
+            "config set maxmemory 1",
+            "set a \"",
+            "set url http://a@b",
+            "diff h:1 h:2",
+        ] {
             assert!(may_store(line.as_bytes()), "{line}");
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::args::Mode;
 use crate::client::{Connection, Target};
+use crate::output;
 use crate::quote::repr;
 use crate::resp::Reply;
 use crate::scan::Scan;
@@ -65,7 +66,7 @@ pub fn run(target: &Target, mode: &Mode, search: Search, pause: Duration) -> Res
         "\n# Scanning the entire keyspace to find {what} keys as well as\n# average sizes per key type.  You can use -i \
          0.1 to sleep 0.1 sec\n# per 100 SCAN commands (not usually needed).\n\n"
     );
-    out.write_all(intro.as_bytes()).map_err(|error| error.to_string())?;
+    out.write_all(intro.as_bytes()).map_err(output::failed)?;
     let mut walk = Walk { connection: &mut connection, total, sampled: 0 };
     match search {
         Search::Hot => walk.hot(&mut scan, pause, &mut out),
@@ -114,13 +115,13 @@ impl Walk<'_> {
                     let unit = unit(kind, search);
                     let name = &kind.name;
                     writeln!(out, "[{percent:05.2}%] Biggest {name:<6} found so far '{key}' with {size} {unit}")
-                        .map_err(|error| error.to_string())?;
+                        .map_err(output::failed)?;
                     kind.biggest = Some((key, size));
                 }
             }
             Ok(())
         })?;
-        self.summary(&kinds, search, key_bytes, out).map_err(|error| error.to_string())
+        self.summary(&kinds, search, key_bytes, out).map_err(output::failed)
     }
 
     fn summary(&self, kinds: &[Kind], search: Search, key_bytes: usize, out: &mut dyn Write) -> io::Result<()> {
@@ -163,7 +164,7 @@ impl Walk<'_> {
                 }
                 let key = repr(key);
                 writeln!(out, "[{percent:05.2}%] Hot key '{key}' found so far with counter {counter}")
-                    .map_err(|error| error.to_string())?;
+                    .map_err(output::failed)?;
                 hottest.push((counter, key));
                 hottest.sort_by_key(|(counter, _)| std::cmp::Reverse(*counter));
                 hottest.truncate(HOT_MAX);
@@ -174,7 +175,7 @@ impl Walk<'_> {
         for (counter, key) in hottest {
             text.push_str(&format!("hot key found with counter: {counter}\tkeyname: {key}\n"));
         }
-        out.write_all(text.as_bytes()).map_err(|error| error.to_string())
+        out.write_all(text.as_bytes()).map_err(output::failed)
     }
 }
 

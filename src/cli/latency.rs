@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Connection, Target};
 use crate::format::Form;
+use crate::output::{self, say};
 
 /// Pause between two samples; redis-cli's.
 const SAMPLE_EVERY: Duration = Duration::from_millis(10);
@@ -64,7 +65,7 @@ pub fn run(target: &Target, mode: Mode, interval: Duration, form: Form) -> Resul
             format!("\x1b[0G\x1b[2Kmin: {min:.3} ms, max: {max:.3} ms, avg: {average:.3} ms ({count} samples)")
         };
         let written = if terminal { write!(out, "{}", text(&samples)).and_then(|()| out.flush()) } else { Ok(()) };
-        written.map_err(|error| error.to_string())?;
+        written.map_err(output::failed)?;
         let elapsed = began.elapsed();
         if (mode == Mode::History || !terminal) && elapsed >= interval {
             let line = match (terminal, form) {
@@ -72,7 +73,7 @@ pub fn run(target: &Target, mode: Mode, interval: Duration, form: Form) -> Resul
                 (false, Form::Csv) => plain(&samples, ","),
                 (false, _) => plain(&samples, " "),
             };
-            writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| error.to_string())?;
+            writeln!(out, "{line}").and_then(|()| out.flush()).map_err(output::failed)?;
             if mode == Mode::Plain {
                 return Ok(());
             }
@@ -144,7 +145,7 @@ pub fn spectrum(target: &Target, interval: Duration) -> Result<(), String> {
          .1,.2,.3,.4,.5       seconds\nK,L,M,N,?        1,2,4,8,more         seconds\nFrom 0 to 100%: {legend}\x1b[0m\n\
          ---------------------------------------------\n"
     );
-    write!(out, "{text}").map_err(|error| error.to_string())?;
+    write!(out, "{text}").map_err(output::failed)?;
     loop {
         let mut counts = [0_u32; COLUMNS.len()];
         let began = Instant::now();
@@ -162,7 +163,7 @@ pub fn spectrum(target: &Target, interval: Duration) -> Result<(), String> {
             format!("\x1b[38;5;0m\x1b[48;5;{shade}m{letter}")
         };
         let line: String = counts.iter().zip(&COLUMNS).map(cell).collect();
-        writeln!(out, "{line}\x1b[0m").map_err(|error| error.to_string())?;
+        writeln!(out, "{line}\x1b[0m").map_err(output::failed)?;
     }
 }
 
@@ -181,18 +182,18 @@ pub fn intrinsic(seconds: u64) {
         total += took;
         if took > worst {
             worst = took;
-            println!("Max latency so far: {} microseconds.", worst.as_micros());
+            say(format_args!("Max latency so far: {} microseconds.", worst.as_micros()));
         }
         if now >= end {
             break;
         }
     }
     let average = total.as_secs_f64() * 1e6 / runs as f64;
-    println!(
+    say(format_args!(
         "\n{runs} total runs (avg latency: {average:.4} microseconds / {:.2} nanoseconds per run).",
         average * 1e3
-    );
-    println!("Worst run took {:.0}x longer than the average latency.", worst.as_secs_f64() * 1e6 / average);
+    ));
+    say(format_args!("Worst run took {:.0}x longer than the average latency.", worst.as_secs_f64() * 1e6 / average));
 }
 
 /// A few dozen nanoseconds of work that the compiler must not remove.

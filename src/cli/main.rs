@@ -18,6 +18,7 @@ mod history;
 mod keys;
 mod latency;
 mod manual;
+mod output;
 mod peek;
 mod pipe;
 mod preferences;

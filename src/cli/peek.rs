@@ -7,6 +7,7 @@ use nu_ansi_term::{Color, Style};
 
 use crate::args::Connect;
 use crate::client::{Connection, Target};
+use crate::output;
 use crate::resp::Reply;
 use crate::view::{self, Rows, cut, plain};
 
@@ -37,7 +38,7 @@ pub fn run(target: &Target, options: &Peek, colours: bool, out: &mut dyn Write) 
     for key in &options.keys {
         let key = std::os::unix::ffi::OsStrExt::as_bytes(key.as_os_str());
         let text = one(&mut connection, key, options.head, colours)?;
-        out.write_all(text.as_bytes()).map_err(|error| error.to_string())?;
+        out.write_all(text.as_bytes()).map_err(output::failed)?;
     }
     Ok(())
 }

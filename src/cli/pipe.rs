@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::client::{Connection, Target};
+use crate::output::say;
 use crate::resp::{self, Reply};
 
 /// How much is read from standard input at once.
@@ -54,7 +55,7 @@ pub fn run(target: &Target, timeout: Duration) -> Result<ExitCode, String> {
         if done && !announced {
             announced = true;
             last = Instant::now();
-            bar.suspend(|| println!("All data transferred. Waiting for the last reply..."));
+            bar.suspend(|| say("All data transferred. Waiting for the last reply..."));
         }
         bar.set_position(sent.bytes.load(Ordering::Relaxed));
         bar.set_message(format!("{replies} replies, {errors} errors"));
@@ -79,9 +80,9 @@ pub fn run(target: &Target, timeout: Duration) -> Result<ExitCode, String> {
             Reply::Bulk(text) if text == magic => {
                 bar.finish_and_clear();
                 if !announced {
-                    println!("All data transferred. Waiting for the last reply...");
+                    say("All data transferred. Waiting for the last reply...");
                 }
-                println!("Last reply received from server.");
+                say("Last reply received from server.");
                 break;
             }
             Reply::Error(text) => {
@@ -98,7 +99,7 @@ pub fn run(target: &Target, timeout: Duration) -> Result<ExitCode, String> {
         eprintln!("Error writing to the server: {}", resp::reason(&error));
         errors += 1;
     }
-    println!("errors: {errors}, replies: {replies}");
+    say(format_args!("errors: {errors}, replies: {replies}"));
     Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::args::Cli;
+use crate::output::{self, say};
 use crate::quote;
 use crate::session::{Session, Trouble};
 
@@ -23,7 +24,7 @@ pub fn one(cli: &Cli, session: &mut Session, words: Vec<Vec<u8>>) -> Result<Exit
         let unquoted: Option<Vec<_>> = args.iter().map(|arg| quote::unquote(arg)).collect();
         let Some(unquoted) = unquoted else {
             // On standard output, where redis-cli has it.
-            println!("Invalid quoted string");
+            say("Invalid quoted string");
             return Ok(ExitCode::FAILURE);
         };
         args = unquoted;
@@ -36,7 +37,7 @@ pub fn one(cli: &Cli, session: &mut Session, words: Vec<Vec<u8>>) -> Result<Exit
         args.push(standard_input()?);
     }
     if crate::help::asked_for(&args) {
-        crate::help::print(session, &args[1..], &mut io::stdout()).map_err(|error| error.to_string())?;
+        crate::help::print(session, &args[1..], &mut io::stdout()).map_err(output::failed)?;
         return Ok(ExitCode::SUCCESS);
     }
     session.connect()?;
@@ -106,7 +107,7 @@ pub fn line(session: &mut Session, line: &[u8], out: &mut dyn Write) -> Result<N
         _ => {}
     }
     let mut repeat = 1;
-    if let (true, Ok(count)) = (args.len() > 1, word.parse::<i64>()) {
+    if let (true, Some(count)) = (args.len() > 1, count(&word)) {
         if count <= 0 {
             writeln!(out, "Invalid redis-cli repeat command option value.")?;
             return Ok(Next::Go);
@@ -118,15 +119,20 @@ pub fn line(session: &mut Session, line: &[u8], out: &mut dyn Write) -> Result<N
     Ok(Next::Go)
 }
 
+/// A repeat count; 0, which is none, for one that no number holds.
+fn count(word: &str) -> Option<i64> {
+    let digits = word.strip_prefix(['+', '-']).unwrap_or(word);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| word.parse().unwrap_or(0))
+}
+
 /// The exit code of a command's end. A reader that went away ends us as the signal would have.
 pub fn code(result: Result<(), Trouble>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Trouble::Reported) => ExitCode::FAILURE,
-        // 128 + SIGPIPE, what a shell reports for redis-cli there.
-        Err(Trouble::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(141),
         Err(Trouble::Output(error)) => {
-            eprintln!("kiba-cli: cannot write the output: {error}");
+            eprintln!("{}", output::failed(error));
             ExitCode::FAILURE
         }
     }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::client::{Connection, Target};
+use crate::output;
 
 /// Lines between two headings; redis-cli's number.
 const HEADING_EVERY: u64 = 20;
@@ -81,7 +82,7 @@ pub fn run(target: &Target, interval: Duration) -> Result<(), String> {
         if line % HEADING_EVERY == 0 {
             let heading = "------- data ------ --------------------- load -------------------- - child -\nkeys       mem      \
                            clients blocked requests            connections          \n";
-            out.write_all(heading.as_bytes()).map_err(|error| error.to_string())?;
+            out.write_all(heading.as_bytes()).map_err(output::failed)?;
         }
         let requests = info.number("total_commands_processed");
         let grown = requests - before.replace(requests).unwrap_or(requests);
@@ -101,8 +102,8 @@ pub fn run(target: &Target, interval: Duration) -> Result<(), String> {
             format!("{requests} (+{grown})"),
             info.number("total_connections_received"),
         )
-        .map_err(|error| error.to_string())?;
-        out.flush().map_err(|error| error.to_string())?;
+        .map_err(output::failed)?;
+        out.flush().map_err(output::failed)?;
         std::thread::sleep(interval);
     }
     Ok(())

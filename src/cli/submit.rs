@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::args;
 use crate::client::{Address, Target};
+use crate::output::say;
 use crate::quote;
 use crate::script::{self, Next};
 use crate::session::{Session, Trouble};
@@ -49,10 +50,10 @@ fn tool(word: &[u8]) -> Option<&str> {
 /// Runs a tool as a process of its own: Ctrl-C then ends the tool and not the prompt.
 fn run_tool(session: &Session, name: &str, words: &[Vec<u8>]) -> Result<Next, Trouble> {
     if name == "help" || !args::TOOLS.contains(&name) {
-        println!(
+        say(format_args!(
             "The client's own tools: {}. Each explains itself with --help.",
             args::TOOLS.map(|tool| format!(".{tool}")).join(", ")
-        );
+        ));
         return Ok(Next::Go);
     }
     let Ok(program) = std::env::current_exe() else {

@@ -21,6 +21,7 @@ use ratatui::{Frame, Terminal};
 
 use crate::args::Connect;
 use crate::client::{Connection, Target};
+use crate::output::say;
 use crate::peek::{bytes_text, span};
 use crate::view::cut;
 
@@ -74,7 +75,7 @@ pub fn run(target: &Target, options: &Top) -> Result<(), String> {
     if options.once {
         std::thread::sleep(interval);
         screen.refresh(&mut Some(connection), target);
-        print!("{}", screen.text());
+        say(screen.text().trim_end());
         return Ok(());
     }
     let mut terminal = ratatui::try_init().map_err(|error| format!("kiba-cli: top needs a terminal: {error}"))?;
@@ -155,7 +156,11 @@ impl Screen {
         .areas(frame.area());
         self.draw_title(frame, title);
         self.draw_figures(frame, figures);
-        let block = Block::default().borders(Borders::TOP).title(format!(" requests/s: {:.0} ", self.sample.ops));
+        let ms = |part| self.sample.ping(part).as_secs_f64() * 1e3;
+        let block = Block::default()
+            .borders(Borders::TOP)
+            .title(format!(" requests/s: {:.0} ", self.sample.ops))
+            .title(Line::from(format!(" PING p50 {:.2} ms  p99 {:.2} ms ", ms(0.5), ms(0.99))).right_aligned());
         let points: Vec<u64> = self.ops.iter().copied().collect();
         let line = Sparkline::default()
             .block(block)
@@ -222,11 +227,15 @@ impl Screen {
 
     fn draw_commands(&self, frame: &mut Frame<'_>, area: Rect) {
         let number = |value: Option<f64>| value.map_or("-".to_string(), |value| format!("{value:.1}"));
-        let rows = self.sample.commands.iter().map(|command| {
+        let block = Block::default().borders(Borders::TOP).title(" commands ");
+        let Some(commands) = &self.sample.commands else {
+            return frame.render_widget(Paragraph::new(absent("this server does not count them")).block(block), area);
+        };
+        let rows = commands.iter().map(|command| {
             let cells = [
                 cut(&command.name, 15),
                 format!("{:>8.0}", command.per_second),
-                format!("{:>6}", number(Some(command.mean_us))),
+                format!("{:>6}", number(command.mean_us)),
                 format!("{:>6}", number(command.p50_us)),
                 format!("{:>7}", number(command.p99_us)),
             ];
@@ -240,9 +249,8 @@ impl Screen {
             Constraint::Length(7),
         ];
         let heading = Row::new(["command", "   req/s", "us avg", "   p50", "    p99"]);
-        let table = Table::new(rows, widths)
-            .header(heading.style(Style::new().add_modifier(Modifier::BOLD)))
-            .block(Block::default().borders(Borders::TOP).title(" commands "));
+        let table =
+            Table::new(rows, widths).header(heading.style(Style::new().add_modifier(Modifier::BOLD))).block(block);
         frame.render_widget(table, area);
     }
 
@@ -257,7 +265,7 @@ impl Screen {
     fn draw_hot(&self, frame: &mut Frame<'_>, area: Rect) {
         let lines: Vec<_> = match &self.sample.hot {
             Some(keys) => keys.iter().map(|(count, key)| Line::from(format!(" {count:>3} {}", cut(key, 40)))).collect(),
-            None => vec![Line::styled(" needs an LFU policy", Style::new().add_modifier(Modifier::DIM))],
+            None => vec![absent("needs an LFU policy")],
         };
         let block = Block::default().borders(Borders::TOP | Borders::LEFT).title(" hot keys ");
         frame.render_widget(Paragraph::new(lines).block(block), area);
@@ -266,8 +274,16 @@ impl Screen {
     fn draw_slow(&self, frame: &mut Frame<'_>, area: Rect) {
         let line =
             |(us, text): &(u64, String)| Line::from(format!(" {:>9.3} ms  {}", *us as f64 / 1e3, cut(text, 200)));
-        let lines: Vec<_> = self.sample.slow.iter().map(line).collect();
+        let lines = match &self.sample.slow {
+            Some(entries) => entries.iter().map(line).collect(),
+            None => vec![absent("this server keeps none")],
+        };
         let block = Block::default().borders(Borders::TOP).title(" slow log, newest first ");
         frame.render_widget(Paragraph::new(lines).block(block), area);
     }
+}
+
+/// What stands where the server has nothing to show.
+fn absent(why: &str) -> Line<'static> {
+    Line::styled(format!(" {why}"), Style::new().add_modifier(Modifier::DIM))
 }

@@ -10,6 +10,7 @@ use clap::Args;
 use crate::args::Connect;
 use crate::client::{Connection, Target};
 use crate::format::{self, Delimiters, Form};
+use crate::output;
 use crate::session::is_text;
 
 #[derive(Args, Clone, Debug)]
@@ -51,7 +52,7 @@ pub fn run(target: &Target, options: &Watch) -> Result<(), String> {
         };
         let lines: Vec<String> = text.lines().map(str::to_string).collect();
         let screen = screen(&title, options.interval, &lines, &before, terminal);
-        out.write_all(screen.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.to_string())?;
+        out.write_all(screen.as_bytes()).and_then(|()| out.flush()).map_err(output::failed)?;
         before = lines;
         if run == options.times {
             break;

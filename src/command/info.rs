@@ -7,8 +7,8 @@ use super::{Arity, Call, Flags, Keys, Keyspace, Progress, Run, Spec, Step};
 use crate::error::Error;
 use crate::memory;
 use crate::reply::Reply;
-use crate::server::Server;
 use crate::server::pubsub::Feed;
+use crate::server::{CallStats, Server};
 
 pub(super) const SPECS: &[Spec] = &[Spec {
     name: "info",
@@ -32,6 +32,7 @@ const SECTIONS: &[Section] = &[
     ("Stats", stats),
     ("Replication", replication),
     ("CPU", cpu),
+    ("Commandstats", commandstats),
     ("Cluster", cluster),
     ("Keyspace", keyspace),
 ];
@@ -42,10 +43,11 @@ const SECTIONS: &[Section] = &[
 /// of another walk.
 fn info(space: &mut dyn Keyspace, _: &mut Progress, call: &Call<'_>, reply: &mut Reply) -> Result<Step, Error> {
     let is_any = |word: &str| (1..call.len()).any(|i| call.is(i, word));
-    let all = call.len() == 1 || is_any("all") || is_any("everything") || is_any("default");
+    let all = is_any("all") || is_any("everything");
+    let usual = call.len() == 1 || is_any("default");
     let mut text = String::new();
     for (name, write) in SECTIONS {
-        if all || is_any(name) {
+        if all || is_any(name) || usual && *name != "Commandstats" {
             if !text.is_empty() {
                 text.push_str("\r\n");
             }
@@ -176,6 +178,20 @@ fn cpu(fields: &mut Fields<'_>, _: &Server, _: &mut dyn Keyspace) {
         // Kiba starts no other process.
         fields.add("used_cpu_sys_children", "0.000000");
         fields.add("used_cpu_user_children", "0.000000");
+    }
+}
+
+/// A line for every command that was called. `usec` is reckoned from a sample of the calls.
+fn commandstats(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
+    for command in super::commands().iter().flat_map(|command| std::iter::once(command).chain(&command.subcommands)) {
+        let CallStats { calls, rejected, failed, usec } = server.stats.calls.of(command);
+        if calls + rejected + failed > 0 {
+            let each = usec as f64 / calls.max(1) as f64;
+            let line = format_args!(
+                "calls={calls},usec={usec},usec_per_call={each:.2},rejected_calls={rejected},failed_calls={failed}"
+            );
+            fields.add(&format!("cmdstat_{}", command.full_name), line);
+        }
     }
 }
 

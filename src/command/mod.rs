@@ -53,7 +53,7 @@ mod zset;
 pub use call::Call;
 pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
 pub(crate) use pubsub::deliver;
-pub use registry::{Command, by_index, commands, find, subcommand};
+pub use registry::{Command, by_index, commands, find, index_end, subcommand};
 
 use std::cell::Cell;
 

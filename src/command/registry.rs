@@ -54,6 +54,8 @@ impl Command {
 
 struct Registry {
     commands: Vec<Command>,
+    /// One above the last command's index.
+    index_end: u32,
     /// Open addressing by [`fold`]: index + 1 of the command, 0 when free. A quarter full at most.
     slots: Vec<u16>,
 }
@@ -72,12 +74,17 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         }
         slots[at] = i as u16 + 1;
     }
-    Registry { commands, slots }
+    Registry { commands, index_end: next, slots }
 });
 
 /// All commands, in the order of the families.
 pub fn commands() -> &'static [Command] {
     &REGISTRY.commands
+}
+
+/// How many indices there are: one for each command and subcommand.
+pub fn index_end() -> usize {
+    REGISTRY.index_end as usize
 }
 
 /// The command or subcommand with this index.

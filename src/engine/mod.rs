@@ -144,6 +144,7 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server,
             server,
         };
         reply.set_resp(session.resp);
+        reply.begin(Some(command.index));
         match command.spec.run {
             Run::Session(run) | Run::SessionOr(run, _) | Run::SessionElse(run, _) => {
                 let mark = reply.mark();

@@ -1,6 +1,7 @@
 //! The server's shared state: configuration, clients, statistics, pause and shutdown. No data lives here.
 
 pub mod block;
+mod calls;
 pub mod clients;
 pub mod home;
 pub mod monitor;
@@ -15,6 +16,7 @@ pub mod tracking;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+pub use calls::{CallStats, Calls};
 use clients::Clients;
 use monitor::Monitors;
 use notifications::Announcer;

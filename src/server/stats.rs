@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
 
+use super::calls::Calls;
+
 /// What one batch did; added to the [`Stats`] at its end.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -14,7 +16,7 @@ pub struct Tally {
 }
 
 /// Enough stripes that two busy threads seldom share one.
-const STRIPES: usize = 64;
+pub(super) const STRIPES: usize = 64;
 
 macro_rules! stats {
     ($($(#[doc = $doc:literal])+ $name:ident)+) => {
@@ -23,7 +25,10 @@ macro_rules! stats {
 
         /// Totals since start or the last CONFIG RESETSTAT.
         #[derive(Debug)]
-        pub struct Stats { stripes: Box<[CachePadded<Stripe>]> }
+        pub struct Stats {
+            stripes: Box<[CachePadded<Stripe>]>,
+            pub calls: Calls,
+        }
 
         impl Stats {
             $($(#[doc = $doc])+
@@ -33,6 +38,7 @@ macro_rules! stats {
 
             /// Sets every counter to zero.
             pub fn reset(&self) {
+                self.calls.reset();
                 for stripe in &self.stripes {
                     $(stripe.$name.store(0, Ordering::Relaxed);)+
                 }
@@ -47,7 +53,7 @@ macro_rules! stats {
         impl Stats {
             #[inline]
             pub fn add(&self, counter: Count, amount: u64) {
-                let stripe = self.stripe();
+                let stripe = &self.stripes[stripe()];
                 let counter = match counter { $(Count::$name => &stripe.$name),+ };
                 counter.fetch_add(amount, Ordering::Relaxed);
             }
@@ -80,7 +86,8 @@ stats! {
 
 impl Default for Stats {
     fn default() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| CachePadded::new(Stripe::default())).collect() }
+        let stripes = (0..STRIPES).map(|_| CachePadded::new(Stripe::default())).collect();
+        Self { stripes, calls: Calls::default() }
     }
 }
 
@@ -93,14 +100,15 @@ impl Stats {
             self.add(Count::misses, tally.misses.get());
         }
     }
+}
 
-    fn stripe(&self) -> &Stripe {
-        thread_local! {
-            static STRIPE: usize = {
-                static NEXT: AtomicUsize = AtomicUsize::new(0);
-                NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES
-            };
-        }
-        &self.stripes[STRIPE.with(|stripe| *stripe)]
+/// The stripe of this thread.
+pub(super) fn stripe() -> usize {
+    thread_local! {
+        static STRIPE: usize = {
+            static NEXT: AtomicUsize = AtomicUsize::new(0);
+            NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES
+        };
     }
+    STRIPE.with(|stripe| *stripe)
 }

@@ -142,6 +142,8 @@ const CALLS: &[&str] = &[
     "-X TAG set tagged TAG",
     "get tagged",
     "-X TAG set tagged other",
+    "-x -X TAG set tagged TAG",
+    "-x -r 2 append text",
     "-u http://127.0.0.1 ping",
 ];
 
@@ -171,17 +173,38 @@ fn options_and_exit_codes_are_the_same() {
 }
 
 #[test]
+fn scripts_of_files_are_evaluated_the_same() {
+    let Some(server) = Server::start(&[]) else { return };
+    let (good, bad) = (server.path("good.lua"), server.path("bad.lua"));
+    std::fs::write(&good, "return {KEYS[1], KEYS[2], ARGV[1], ARGV[2], #KEYS, #ARGV}\n").expect("written");
+    std::fs::write(&bad, "return nosuch(").expect("written");
+    for words in ["", "a b , c d", "a b ,", ", c", ",", "a , b , c", "a,b", "a b"] {
+        for form in [&[][..], &["--no-raw"], &["--json"], &["-3", "--csv"], &["-r", "2"]] {
+            let args: Vec<&str> =
+                [form, &["--eval", &good]].concat().into_iter().chain(words.split_whitespace()).collect();
+            assert_eq!(shown(&server.redis_cli(&args, "")), shown(&server.kiba_cli(&args, "")), "{args:?}");
+        }
+    }
+    for args in [&["--eval", &bad][..], &["-e", "--eval", &bad, "a"]] {
+        assert_eq!(shown(&server.redis_cli(args, "")), shown(&server.kiba_cli(args, "")), "{args:?}");
+    }
+}
+
+#[test]
 fn scripts_on_standard_input_behave_the_same() {
     let Some(server) = Server::start(&[]) else { return };
     for (args, script) in [
         (&["--no-raw"][..], "multi\nget text\nnosuch\nexec\nmulti\nselect 3\nexec\nget text\nquit\nget number"),
         (&["-e"], "nosuch\nping\n"),
         (&[], "set \"a\nset a\"b c\n\"\" \n \nexit\nping"),
-        (&["--no-raw"], "3 incr n\n0 ping\n-1 ping\n1.5 ping\n2 \n"),
+        (&["--no-raw"], "3 incr n\n0 ping\n-1 ping\n1.5 ping\n2 \n+2 ping\n99999999999999999999 ping\n"),
         (&["--no-raw"], "clear\n:set hints\nselect 99\nget text\nselect 2\nget text\n"),
         (&["-3", "--no-raw", "--show-pushes", "yes"], "client tracking on\nget text\nset text 1\nget text\n"),
         (&["-3"], "client tracking on\nget text\nset text 1\nget text\n"),
         (&["--no-raw"], "hello 3 setname x\nreset\n"),
+        (&["--csv"], "multi\nget text\nincr text\nexec\n"),
+        (&[], "? get\nhelp nosuch\nhelp @nosuch\nconnect\nconnect a\nclear\n:\n:get\n:set\n"),
+        (&[], "# comment\n  ping  \r\n\tping\n\n\nping"),
     ] {
         server.redis_cli(&[], SEED);
         let theirs = shown(&server.redis_cli(args, script));
@@ -254,10 +277,9 @@ fn a_script_survives_a_lost_connection() {
     assert_eq!(text, "OK\nOK\nRESET\n(error) NOAUTH Authentication required.\nOK\n(nil)\n");
 }
 
-#[test]
-fn redirections_of_a_cluster_are_followed_the_same() {
-    let (Some(a), Some(b)) = (Server::start_node(), Server::start_node()) else { return };
-    let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+/// Two nodes that form a cluster: the first has the slots up to 8191, the second the others.
+fn cluster() -> Option<(Server, Server)> {
+    let (a, b) = (Server::start_node()?, Server::start_node()?);
     a.redis_cli(&["cluster", "addslotsrange", "0", "8191"], "");
     b.redis_cli(&["cluster", "addslotsrange", "8192", "16383"], "");
     let port = text(&b.redis_cli(&["config", "get", "cluster-port"], ""));
@@ -272,6 +294,16 @@ fn redirections_of_a_cluster_are_followed_the_same() {
         assert!(tries < 600, "the nodes did not find each other");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
+    Some((a, b))
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn redirections_of_a_cluster_are_followed_the_same() {
+    let Some((a, _b)) = cluster() else { return };
     let script = "set foo 1\nset b 2\nget foo\nget b\n";
     let address = a.address();
     let own = address.split_once(':').expect("host and port").1;
@@ -284,4 +316,36 @@ fn redirections_of_a_cluster_are_followed_the_same() {
         let one = [&args[..], &["get", "foo"]].concat();
         assert_eq!(shown(&run("redis-cli", &one, "")), shown(&run(env!("CARGO_BIN_EXE_kiba-cli"), &one, "")));
     }
+}
+
+#[test]
+fn a_slot_on_its_way_is_asked_for_where_it_goes() {
+    let Some((a, b)) = cluster() else { return };
+    let id = |server: &Server| text(&server.redis_cli(&["cluster", "myid"], "")).trim().to_string();
+    // The slot of `b` moves from the first node to the second, which answers for it only after ASKING.
+    b.redis_cli(&["cluster", "setslot", "3300", "importing", &id(&a)], "");
+    a.redis_cli(&["cluster", "setslot", "3300", "migrating", &id(&b)], "");
+    let address = a.address();
+    let own = address.split_once(':').expect("host and port").1;
+    // The second node sends the later lines back with MOVED, and the first one on with ASK again.
+    for script in ["set b 1\nget b\nget b\n", "get b\nappend b x\n", "get foo\nget b\n", "get b\nping\nget foo\n"] {
+        for form in [&["--no-raw"][..], &[], &["-3", "--json"]] {
+            b.redis_cli(&[], "asking\nset b 1\n");
+            let args = [&["-c", "-p", own][..], form].concat();
+            let theirs = run("redis-cli", &args, script);
+            b.redis_cli(&[], "asking\nset b 1\n");
+            let ours = run(env!("CARGO_BIN_EXE_kiba-cli"), &args, script);
+            assert_eq!(shown(&theirs), shown(&ours), "{form:?} {script:?}");
+            assert!(text(&ours).contains("-> Redirected to slot [3300]"), "{ours:?}");
+        }
+    }
+    let one = ["-c", "-p", own, "get", "b"];
+    let ours = run(env!("CARGO_BIN_EXE_kiba-cli"), &one, "");
+    assert_eq!(shown(&run("redis-cli", &one, "")), shown(&ours));
+    assert!(text(&ours).starts_with('1'), "{ours:?}");
+    // Without -c the redirection is an error like any other.
+    let plain = ["-p", own, "get", "b"];
+    let ours = run(env!("CARGO_BIN_EXE_kiba-cli"), &plain, "");
+    assert_eq!(shown(&run("redis-cli", &plain, "")), shown(&ours));
+    assert!(text(&ours).starts_with("ASK 3300"), "{ours:?}");
 }

@@ -199,3 +199,172 @@ fn views_and_tools_at_the_prompt() {
     terminal.line(".help");
     terminal.expect(".top");
 }
+
+#[test]
+fn a_password_is_asked_for_and_shown_as_stars() {
+    let Some(server) = Server::start(&["--requirepass", "s\u{e9}cret"]) else { return };
+    let start = |args: &[&str]| {
+        let all = [&["-s", &server.socket, "--askpass"][..], args].concat();
+        let mut terminal = Terminal::start(&all, &server.path("history"));
+        terminal.expect("Please input password: ");
+        terminal
+    };
+    let mut terminal = start(&["echo", "let in"]);
+    // Ctrl-U takes all of it back, and backspace one character.
+    terminal.send("wrong");
+    terminal.expect("password: *****");
+    terminal.send("\x15s\u{e9}crex\x7f");
+    terminal.wait("five stars", |screen| screen.trim_end().ends_with(": *****"));
+    terminal.send("t\r");
+    let screen = terminal.expect("\"let in\"");
+    assert!(!screen.contains("cr"), "{screen}");
+    assert_eq!(terminal.ended(), 0);
+    let mut terminal = start(&["ping"]);
+    terminal.line("wrong");
+    terminal.expect("AUTH failed: WRONGPASS");
+    terminal.expect("(error) NOAUTH Authentication required.");
+    let mut terminal = start(&["ping"]);
+    terminal.send("never sent\x03");
+    assert_eq!(terminal.ended(), 1);
+    // At the prompt it also serves the connections that come later.
+    let mut terminal = start(&[]);
+    terminal.line("s\u{e9}cret");
+    terminal.expect_last("kiba> ");
+    server.redis_cli(&["-a", "s\u{e9}cret"], "client kill type normal skipme yes\n");
+    terminal.line("select 0");
+    terminal.wait("a reply or an error", |screen| screen.contains("OK") || screen.contains("Server closed"));
+    terminal.line("client list");
+    terminal.expect("cmd=client|list");
+}
+
+#[test]
+fn replies_longer_than_the_screen_go_through_the_pager() {
+    let Some(server) = Server::start(&[]) else { return };
+    let numbers: Vec<String> = (1..=60).map(|n| format!("n{n}")).collect();
+    server.redis_cli(&[], &format!("rpush long {}\nrpush short a b\nhset h f v\n", numbers.join(" ")));
+    // A pager of the test's own marks what it was given.
+    let pager = [("PAGER", "sed -u s/^/paged:/")];
+    let mut terminal = Terminal::start_with(&["-s", &server.socket], &server.path("history"), (80, 24), &pager);
+    terminal.expect_last("kiba> ");
+    terminal.line("lrange long 0 -1");
+    terminal.expect("60) \"n60\"");
+    terminal.line(":set pager");
+    terminal.line("lrange long 0 -1");
+    terminal.expect("paged:60) \"n60\"");
+    terminal.expect_last("kiba> ");
+    terminal.line("clear");
+    terminal.line("lrange short 0 -1");
+    let screen = terminal.expect("2) \"b\"");
+    assert!(!screen.contains("paged:"), "{screen}");
+    terminal.line("lrange long 0 -1 \\G");
+    terminal.expect("paged:60: n60");
+    terminal.line(":set nopager");
+    terminal.line("clear");
+    terminal.line("lrange long 0 -1");
+    let screen = terminal.expect("60) \"n60\"");
+    assert!(!screen.contains("paged:"), "{screen}");
+}
+
+#[test]
+fn a_pager_that_is_left_early_or_is_not_there_does_no_harm() {
+    let Some(server) = Server::start(&[]) else { return };
+    let long = "x".repeat(1 << 20);
+    server.redis_cli(&[], &format!("rpush long {}\nset text {long}\n", "word ".repeat(60)));
+    for pager in ["head -n 1", "/nonexistent/pager"] {
+        let variables = [("PAGER", pager)];
+        let mut terminal = Terminal::start_with(&["-s", &server.socket], &server.path("history"), (80, 24), &variables);
+        terminal.expect_last("kiba> ");
+        terminal.line(":set pager");
+        terminal.line("lrange long 0 -1");
+        terminal.expect("\"word\"");
+        terminal.line("mget long text text text");
+        terminal.line("echo \"still here\"");
+        terminal.expect("\n\"still here\"");
+    }
+}
+
+#[test]
+fn no_color_turns_colours_off() {
+    let Some(server) = Server::start(&[]) else { return };
+    let variables = [("NO_COLOR", "1")];
+    let mut terminal = Terminal::start_with(&["-s", &server.socket], &server.path("history"), (80, 24), &variables);
+    terminal.expect_last("kiba> ");
+    terminal.send("lrange ");
+    terminal.expect("lrange key start stop");
+    assert_eq!(terminal.colour("key start"), Some(vt100::Color::Default));
+    terminal.send("\x15nosuchcommand \"text\"");
+    terminal.expect("nosuchcommand \"text\"");
+    assert_eq!(terminal.colour("nosuchcommand"), Some(vt100::Color::Default));
+    assert_eq!(terminal.colour("\"text"), Some(vt100::Color::Default));
+}
+
+#[test]
+fn tables_take_the_width_of_the_terminal() {
+    let Some(server) = Server::start(&[]) else { return };
+    server.redis_cli(&[], &format!("hset h field {}\n", "word ".repeat(80).trim_end().replace(' ', "_")));
+    for columns in [60, 100] {
+        let mut terminal = Terminal::start_with(&["-s", &server.socket], &server.path("history"), (columns, 24), &[]);
+        terminal.expect_last("kiba> ");
+        terminal.line("hgetall h \\T");
+        let screen = terminal.expect("└");
+        let frame = screen.lines().find(|line| line.starts_with('┌')).expect("a frame");
+        assert_eq!(frame.trim_end().chars().count(), usize::from(columns), "{screen}");
+        assert!(screen.lines().any(|line| line.starts_with("└")), "{screen}");
+    }
+}
+
+#[test]
+fn letters_beyond_ascii_are_typed_and_bytes_are_escaped() {
+    let Some(server) = Server::start(&[]) else { return };
+    // The locale does not matter: what a terminal sends is taken as UTF-8.
+    for locale in ["C", "de_DE.ISO-8859-1", "C.UTF-8"] {
+        let variables = [("LC_ALL", locale)];
+        let mut terminal = Terminal::start_with(&["-s", &server.socket], &server.path("history"), (80, 24), &variables);
+        terminal.expect_last("kiba> ");
+        terminal.line("set gr\u{fc}\u{df}e \"\u{6f22}\u{5b57} \u{1f389}\"");
+        terminal.expect("\nOK");
+        terminal.line("strlen gr\u{fc}\u{df}e");
+        terminal.expect("(integer) 11");
+        terminal.line("get gr\u{fc}\u{df}e");
+        terminal.expect("\"\\xe6\\xbc\\xa2\\xe5\\xad\\x97 \\xf0\\x9f\\x8e\\x89\"");
+        // Something that is no text at all, and a line wider than the screen.
+        terminal.line("append bytes \"\\xff\\xfe\"");
+        terminal.line("getrange bytes 0 1");
+        terminal.expect("\"\\xff\\xfe\"");
+        let long = "0123456789".repeat(50);
+        terminal.line(&format!("echo {long}"));
+        terminal.wait("the long line twice", |screen| screen.replace('\n', "").matches(&long).count() == 2);
+    }
+}
+
+#[test]
+fn keys_are_found_among_many() {
+    let Some((server, mut terminal)) = prompt(&[]) else { return };
+    let many: String = (0..20_000).map(|n| format!("set other:{n} {n}\n")).collect();
+    server.redis_cli(&["--pipe"], &(many + "set needle:1 x\n"));
+    terminal.send("get need\t");
+    terminal.expect("get needle:1");
+}
+
+#[test]
+fn a_server_that_goes_away_is_one_line_and_comes_back() {
+    let (Some(server), Some(other)) = (Server::start_tcp(), Server::start_tcp()) else { return };
+    let address = server.address();
+    let mut terminal = Terminal::start(&[&address], &other.path("history"));
+    terminal.expect_last("kiba> ");
+    terminal.line("multi");
+    terminal.expect_last("kiba(TX)> ");
+    drop(server);
+    terminal.line("set a b");
+    terminal.expect("Server closed the connection");
+    terminal.expect_last("not connected> ");
+    terminal.line("get a");
+    terminal.expect(&format!("Could not connect to Redis at {address}: Connection refused"));
+    terminal.expect_last("not connected> ");
+    let (host, port) =
+        other.address().split_once(':').map(|(host, port)| (host.to_string(), port.to_string())).unwrap();
+    terminal.line(&format!("connect {host} {port}"));
+    terminal.expect_last("kiba> ");
+    terminal.line("ping");
+    terminal.expect("PONG");
+}

@@ -21,7 +21,12 @@ pub struct Terminal {
 impl Terminal {
     /// Starts the client on a terminal of 80 x 24 with this history file.
     pub fn start(args: &[&str], history: &str) -> Terminal {
-        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        Terminal::start_with(args, history, (80, 24), &[])
+    }
+
+    /// Starts the client on a terminal of so many columns and rows, with more variables in its environment.
+    pub fn start_with(args: &[&str], history: &str, (cols, rows): (u16, u16), variables: &[(&str, &str)]) -> Terminal {
+        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_kiba-cli"));
         command.args(args);
@@ -30,6 +35,7 @@ impl Terminal {
         command.env("HOME", std::env::temp_dir());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("KIBACLI_HISTFILE", history);
+        variables.iter().for_each(|(name, value)| command.env(name, value));
         let child = pair.slave.spawn_command(command).expect("kiba-cli starts");
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().expect("a reader");
@@ -43,7 +49,7 @@ impl Terminal {
             }
         });
         let input = pair.master.take_writer().expect("a writer");
-        Terminal { child, output, input, parser: vt100::Parser::new(24, 80, 0), _master: pair.master }
+        Terminal { child, output, input, parser: vt100::Parser::new(rows, cols, 0), _master: pair.master }
     }
 
     pub fn send(&mut self, text: &str) {

@@ -147,6 +147,47 @@ fn the_doctor_names_risks() {
 }
 
 #[test]
+fn a_reader_that_went_away_ends_everything_in_silence() {
+    let Some(server) = Server::start(&[]) else { return };
+    server.redis_cli(&[], "rpush l a b c\nset s text\n");
+    let all = [
+        "lrange l 0 -1",
+        "--scan",
+        "--bigkeys",
+        "--memkeys",
+        "--stat",
+        "--latency --raw",
+        "--latency-history -i 0.1",
+        "--latency-dist -i 0.1",
+        "--intrinsic-latency 1",
+        "--pipe",
+        "peek l s",
+        "top --once --interval 0.1",
+        "doctor",
+        "bench -n 10 -c 1",
+        "--watch get s",
+        "man",
+        "completions bash",
+        "--help",
+        "help set",
+        "info",
+    ];
+    for line in all {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_kiba-cli"))
+            .args(["-s", &server.socket])
+            .args(line.split(' '))
+            .stdin(std::process::Stdio::null())
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .expect("runs");
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(141), ""), "{line}");
+    }
+}
+
+#[test]
 fn top_fits_80_by_24_and_ends_with_q() {
     let Some(server) = Server::start(&[]) else { return };
     server.redis_cli(&[], "set a 1\n");
@@ -156,7 +197,7 @@ fn top_fits_80_by_24_and_ends_with_q() {
     let mut terminal = Terminal::start(&["-s", &server.socket, "top"], &server.path("history"));
     terminal.expect("db0: 1 keys");
     let screen = terminal.expect("q quit");
-    for part in ["requests/s", "commands", "keyspace", "slow log", "hot keys", "q quit"] {
+    for part in ["requests/s", "PING p50", "commands", "keyspace", "slow log", "hot keys", "q quit"] {
         assert!(screen.contains(part), "{part} is not in\n{screen}");
     }
     terminal.send("q");

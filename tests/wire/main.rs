@@ -16,6 +16,7 @@ mod geo;
 mod hash;
 mod hash_expiry;
 mod hyperloglog;
+mod info;
 mod introspection;
 mod key;
 mod keyspace;

@@ -1,7 +1,7 @@
 //! One look at the server, and the rates since the one before.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::client::Connection;
 use crate::quote;
@@ -13,6 +13,11 @@ const HOT_MAX: usize = 10;
 
 /// Keys looked at for hot ones in one refresh.
 const HOT_SCAN: &str = "200";
+
+/// How many PINGs, or how much time for them, one refresh takes, and of how many the latencies are shown.
+const PINGS: usize = 4;
+const PINGS_TIME: Duration = Duration::from_millis(20);
+const PINGS_KEPT: usize = 200;
 
 /// Figures at one moment; rates are per second since the previous sample.
 pub struct Sample {
@@ -40,17 +45,20 @@ pub struct Sample {
     pub memory_max: u64,
     pub fragmentation: f64,
     pub databases: Vec<(u64, u64, u64)>,
-    pub commands: Vec<Command>,
-    /// Microseconds and the command, newest first.
-    pub slow: Vec<(u64, String)>,
+    /// Of each command that ran since; `None` where the server does not count them.
+    pub commands: Option<Vec<Command>>,
+    /// Microseconds and the command, newest first; `None` where the server keeps no such log.
+    pub slow: Option<Vec<(u64, String)>>,
     /// Frequency counter and key, hottest first; `None` where the policy counts no frequencies.
     pub hot: Option<Vec<(i64, String)>>,
+    /// What a PING of ours took lately, newest last.
+    pings: Vec<Duration>,
 }
 
 pub struct Command {
     pub name: String,
     pub per_second: f64,
-    pub mean_us: f64,
+    pub mean_us: Option<f64>,
     pub p50_us: Option<f64>,
     pub p99_us: Option<f64>,
 }
@@ -94,7 +102,7 @@ impl Sample {
         let unsigned = |name: &str| info.number(name).max(0) as u64;
         let kiba = info.text("kiba_version");
         let calls = calls(&info);
-        let commands = commands(&info, &calls, before, seconds);
+        let commands = (!calls.is_empty()).then(|| commands(&info, &calls, before, seconds));
         let (hot, hot_cursor) = hot(connection, &info, before)?;
         Ok(Sample {
             at: now,
@@ -125,7 +133,16 @@ impl Sample {
             databases: info.databases(),
             slow: slow(connection)?,
             hot,
+            pings: pings(connection, before)?,
         })
+    }
+
+    /// The time within which this part of our PINGs was answered.
+    pub fn ping(&self, part: f64) -> Duration {
+        let mut sorted = self.pings.clone();
+        sorted.sort();
+        let at = (part * sorted.len() as f64) as usize;
+        sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
     }
 }
 
@@ -143,6 +160,8 @@ fn calls(info: &Info) -> HashMap<String, (f64, f64)> {
 
 /// Commands by calls a second since the sample before, the busiest first.
 fn commands(info: &Info, calls: &HashMap<String, (f64, f64)>, before: Option<&Sample>, seconds: f64) -> Vec<Command> {
+    // Kiba reckons times from a sample, of which a second has too little.
+    let is_sampled = !info.text("kiba_version").is_empty();
     let mut commands: Vec<_> = calls
         .iter()
         .filter_map(|(name, (count, us))| {
@@ -159,7 +178,10 @@ fn commands(info: &Info, calls: &HashMap<String, (f64, f64)>, before: Option<&Sa
             (grown > 0.0).then(|| Command {
                 name: name.clone(),
                 per_second: grown / seconds,
-                mean_us: (us - old_us).max(0.0) / grown,
+                mean_us: match is_sampled {
+                    true => (*us > 0.0).then(|| us / count),
+                    false => Some((us - old_us).max(0.0) / grown),
+                },
                 p50_us: percentile("p50"),
                 p99_us: percentile("p99"),
             })
@@ -169,14 +191,29 @@ fn commands(info: &Info, calls: &HashMap<String, (f64, f64)>, before: Option<&Sa
     commands
 }
 
-fn slow(connection: &mut Connection) -> Result<Vec<(u64, String)>, String> {
+fn pings(connection: &mut Connection, before: Option<&Sample>) -> Result<Vec<Duration>, String> {
+    let mut pings = before.map(|before| before.pings.clone()).unwrap_or_default();
+    let began = Instant::now();
+    for _ in 0..PINGS {
+        let sent = Instant::now();
+        connection.call(&["PING"]).map_err(|fault| format!("Error: {fault}"))?;
+        pings.push(sent.elapsed());
+        if began.elapsed() >= PINGS_TIME {
+            break;
+        }
+    }
+    pings.drain(..pings.len().saturating_sub(PINGS_KEPT));
+    Ok(pings)
+}
+
+fn slow(connection: &mut Connection) -> Result<Option<Vec<(u64, String)>>, String> {
     let reply = connection.call(&["SLOWLOG", "GET", "10"]).map_err(|fault| format!("Error: {fault}"))?;
     let entry = |entry: &Reply| {
         let items = entry.items();
         let words = items.get(3)?.items().iter().filter_map(Reply::bytes).map(quote::word).collect::<Vec<_>>();
         Some((items.get(2)?.integer()?.max(0) as u64, words.join(" ")))
     };
-    Ok(reply.items().iter().filter_map(entry).collect())
+    Ok((!reply.is_error()).then(|| reply.items().iter().filter_map(entry).collect()))
 }
 
 /// Goes some keys further through the keyspace and keeps the hottest of those seen lately.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::value::Value;
 use super::{Diff, Peer, bar, request, walk};
+use crate::output::say;
 use crate::quote;
 use crate::resp::Reply;
 
@@ -27,7 +28,7 @@ pub fn run(options: &Diff, verbose: bool) -> Result<ExitCode, String> {
     let mut tell = |line: String| {
         named += 1;
         if verbose || named <= NAMED_MAX {
-            progress.suspend(|| println!("{line}"));
+            progress.suspend(|| say(&line));
         }
     };
     let mut scan = walk(ends);
@@ -66,7 +67,7 @@ pub fn run(options: &Diff, verbose: bool) -> Result<ExitCode, String> {
     }
     progress.finish_and_clear();
     let Counts { same, different, missing, extra } = counts;
-    println!("{same} keys are equal, {different} differ, {missing} only in SRC, {extra} only in DST");
+    say(format_args!("{same} keys are equal, {different} differ, {missing} only in SRC, {extra} only in DST"));
     Ok(if different + missing + extra > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::value::Value;
 use super::{Copy, Peer, bar, request, walk};
+use crate::output::say;
 use crate::quote;
 use crate::resp::Reply;
 
@@ -77,10 +78,10 @@ pub fn run(options: &Copy) -> Result<ExitCode, String> {
     }
     let seconds = began.elapsed().as_secs_f64();
     let rate = counts.copied as f64 / seconds.max(1e-3);
-    println!(
+    say(format_args!(
         "copied {}, skipped {} that exist, {} vanished meanwhile, {} failed; {seconds:.1} s, {rate:.0} keys/s",
         counts.copied, counts.skipped, counts.vanished, counts.failed
-    );
+    ));
     Ok(if counts.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -58,6 +58,8 @@ struct Walking {
     range: Range<usize>,
     db: u16,
     progress: Progress,
+    /// What its slices have taken so far.
+    took: Duration,
     answer: oneshot::Sender<(Box<Batch>, usize)>,
 }
 
@@ -163,13 +165,17 @@ impl Owner {
         let tally = Tally::default();
         let mut ready = Ready::default();
         let mut at = range.start;
+        let calls = &server.stats.calls;
+        let timed = calls.sample(range.len()).map(|offset| at + offset);
         while at < range.end && batch.reply.len() < FLUSH {
             let Batch { input, spans, requests, keys, reply, now, no_touch, client, tracks } = &mut *batch;
             let request = &requests[at];
             let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
+            reply.begin(Some(command.index));
             if matches!(command.spec.run, Run::Walk(_)) {
                 let progress = Progress::start(reply.resp());
-                self.walking.push_back(Walking { batch, range: at..range.end, db, progress, answer });
+                let (range, took) = (at..range.end, Duration::ZERO);
+                self.walking.push_back(Walking { batch, range, db, progress, took, answer });
                 return server.stats.add_tally(&tally);
             }
             let spans = &spans[request.spans()];
@@ -185,6 +191,7 @@ impl Owner {
                 server: &server,
             };
             let keys = &keys[request.keys()];
+            let begun = (timed == Some(at)).then(Instant::now);
             if let Run::Block(block) = command.spec.run
                 && block.read_at_once(call.arguments()).is_none()
             {
@@ -196,6 +203,9 @@ impl Owner {
             } else {
                 held::run(&mut self.owned(), command, keys, &call, reply, &tally, &mut ready);
                 self.serve(&mut ready);
+            }
+            if let Some(begun) = begun {
+                calls.took(command, begun.elapsed());
             }
             at += 1;
         }
@@ -224,11 +234,14 @@ impl Owner {
             server: &server,
         };
         let mark = reply.mark();
-        match run(&mut self.owned(), &mut walking.progress, &call, reply) {
-            Ok(Step::More) => return self.walking.push_back(walking),
-            Ok(Step::Done) => {}
-            Err(error) => held::settle(Err(error), mark, reply),
+        let begun = Instant::now();
+        let step = run(&mut self.owned(), &mut walking.progress, &call, reply);
+        walking.took += begun.elapsed();
+        if matches!(step, Ok(Step::More)) {
+            return self.walking.push_back(walking);
         }
+        server.stats.calls.took(command, walking.took);
+        held::settle(step.map(|_| ()), mark, reply);
         self.execute(walking.batch, at + 1..walking.range.end, walking.db, walking.answer);
     }
 

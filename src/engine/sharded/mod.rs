@@ -5,6 +5,7 @@ pub mod shards;
 mod sweeper;
 
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
@@ -54,6 +55,8 @@ impl Sharded {
         let tally = Tally::default();
         let mut ready = Ready::default();
         let mut at = range.start;
+        let calls = &self.server.stats.calls;
+        let timed = calls.sample(range.len()).map(|offset| at + offset);
         'windows: while at < range.end {
             let first = requests[at].keys().start;
             let fits = |request: &&Request| request.keys().end <= first + WINDOW_KEYS;
@@ -66,6 +69,7 @@ impl Sharded {
             let mut lock = Lock::None;
             for request in window {
                 let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
+                reply.begin(Some(command.index));
                 if matches!(command.spec.run, Run::Walk(_)) {
                     break 'windows;
                 }
@@ -81,7 +85,11 @@ impl Sharded {
                     tracks: *tracks,
                     server: &self.server,
                 };
+                let begun = (timed == Some(at)).then(Instant::now);
                 let has_run = self.run_one(&mut lock, &call, &keys[request.keys()], reply, &tally, &mut ready);
+                if let Some(begun) = begun {
+                    calls.took(command, begun.elapsed());
+                }
                 if !ready.is_empty() {
                     lock = Lock::None;
                     self.serve(&mut ready);
@@ -216,7 +224,9 @@ impl Sharded {
     /// Runs a walk slice by slice; others run in between.
     async fn walk(&self, batch: &mut Batch, at: usize, db: u16) {
         let mut progress = Progress::start(batch.reply.resp());
+        let mut took = Duration::ZERO;
         loop {
+            let begun = Instant::now();
             {
                 let Batch { input, spans, requests, reply, now, no_touch, client, tracks, .. } = &mut *batch;
                 let Verdict::Run(command) = requests[at].verdict else { unreachable!("checked by the caller") };
@@ -235,10 +245,11 @@ impl Sharded {
                 };
                 let mark = reply.mark();
                 let mut keyspace = Unheld { shards: &self.shards, env: &self.server.env };
-                match run(&mut keyspace, &mut progress, &call, reply) {
-                    Ok(Step::More) => {}
-                    Ok(Step::Done) => return,
-                    Err(error) => return held::settle(Err(error), mark, reply),
+                let step = run(&mut keyspace, &mut progress, &call, reply);
+                took += begun.elapsed();
+                if !matches!(step, Ok(Step::More)) {
+                    self.server.stats.calls.took(command, took);
+                    return held::settle(step.map(|_| ()), mark, reply);
                 }
             }
             tokio::task::yield_now().await;
