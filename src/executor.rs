@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{Call, Command, Control, Flags, Next, Run};
 use crate::config::Caller;
+use crate::engine::aside::{Aside, Stage};
 use crate::engine::wait::{Over, Waiter};
 use crate::engine::{Engine, FLUSH, Gone, Transaction, Watching};
 use crate::error::Error;
@@ -136,8 +137,13 @@ impl<E: Engine> Executor<E> {
                     if *at < end && batch.reply.len() < FLUSH {
                         *at += 1;
                         let outcome;
-                        (batch, outcome) = self.block(batch, *at - 1).await?;
-                        if outcome == Outcome::Wait {
+                        (batch, outcome) = if is_long(&batch.requests[*at - 1]) {
+                            // Boxed, since it is seldom.
+                            Box::pin(self.work_aside(batch, *at - 1)).await?
+                        } else {
+                            self.block(batch, *at - 1).await?
+                        };
+                        if outcome != Outcome::Done {
                             self.count(&mut batch, first..*at);
                             return Ok((batch, outcome));
                         }
@@ -221,6 +227,33 @@ impl<E: Engine> Executor<E> {
         let (batch, waiter) = self.engine.block(batch, at, db, client).await?;
         self.blocked = waiter.map(|waiter| Blocked::new(waiter, &self.server, self.session()));
         Ok((batch, if self.blocked.is_some() { Outcome::Wait } else { Outcome::Done }))
+    }
+
+    /// Has a long command worked off on copies of its keys, while others are served.
+    async fn work_aside(&mut self, batch: Box<Batch>, at: usize) -> Result<(Box<Batch>, Outcome), Gone> {
+        let client = Arc::clone(&self.session().client);
+        let server = Arc::clone(&self.server);
+        let mut aside = Box::new(Aside::new(batch, at, self.session().db));
+        let turn = tokio::select! {
+            biased;
+            () = poll_fn(|cx| client.poll_killed(cx)) => None,
+            turn = server.turns.acquire() => turn.ok(),
+        };
+        while aside.stage() != Stage::Done {
+            if turn.is_none() || client.is_killed() {
+                return Ok((aside.into_batch(&server), Outcome::Drop));
+            }
+            aside = match aside.stage() {
+                Stage::Work => work(aside, &server).await?,
+                _ => self.engine.advance(aside).await?,
+            };
+            // Others are served between two slices.
+            tokio::task::yield_now().await;
+        }
+        let mut batch = aside.into_batch(&server);
+        // It may have taken long, and times to live count from now.
+        batch.now = now();
+        Ok((batch, Outcome::Done))
     }
 
     /// Whom the connection waits for.
@@ -581,6 +614,25 @@ fn run_session(
         calls.took(command, begun.elapsed());
     }
     next
+}
+
+/// Runs a long command on its copies.
+async fn work(mut aside: Box<Aside>, server: &Arc<Server>) -> Result<Box<Aside>, Gone> {
+    let shared = Arc::clone(server);
+    let worked = tokio::task::spawn_blocking(move || {
+        aside.work(&shared);
+        aside
+    });
+    worked.await.map_err(|error| {
+        if error.is_panic() {
+            server.stats.add(Count::panics, 1);
+        }
+        Gone
+    })
+}
+
+fn is_long(request: &Request) -> bool {
+    matches!(request.verdict, Verdict::Run(command) if matches!(command.spec.run, Run::Long(_)))
 }
 
 /// An error while queueing makes EXEC refuse.

@@ -90,6 +90,20 @@ impl<'a> Call<'a> {
         self.arg(i).eq_ignore_ascii_case(word.as_bytes())
     }
 
+    /// How many elements a command gives that draws random ones: one, or as many as argument 2 says, each once unless
+    /// that is negative.
+    ///
+    /// * `len`: how many there are.
+    pub fn drawn(&self, len: usize) -> usize {
+        let Some(count) = self.spans.get(2).and_then(|span| number::parse_i64(span.of(self.input))) else { return 1 };
+        let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+        match len {
+            0 => 0,
+            _ if count < 0 => wanted,
+            _ => wanted.min(len),
+        }
+    }
+
     pub fn limits(&self) -> crate::store::Limits {
         self.server.limits()
     }

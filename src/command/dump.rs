@@ -1,8 +1,9 @@
 //! DUMP RESTORE: values as Redis writes them, to be taken elsewhere.
 
-use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec};
+use super::{Arity, Call, Effect, Event, Flags, Keys, Long, Run, Spec};
 use crate::error::Error;
 use crate::reply::Reply;
+use crate::store::copy::elements;
 use crate::store::rdb::{self, Making, Refused};
 use crate::store::{Entry, Slot};
 
@@ -11,7 +12,7 @@ pub(super) const SPECS: &[Spec] = &[
         name: "dump",
         arity: Arity::exactly(2),
         keys: Keys::ONE,
-        run: Run::Read(dump),
+        run: Run::Long(&Long::read(Run::Read(dump), work_of_dump)),
         flags: Flags::NONE,
         since: "2.6.0",
         complexity: "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis objects \
@@ -110,4 +111,8 @@ impl RestoreOptions {
         }
         Ok(options)
     }
+}
+/// What DUMP goes through: everything.
+fn work_of_dump(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    entries.first().copied().flatten().map_or(0, elements)
 }

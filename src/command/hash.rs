@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec, scan, typed};
+use super::{Arity, Call, Effect, Event, Flags, Keys, Long, Run, Spec, scan, typed};
 use crate::error::Error;
 use crate::number::{Extended, parse_i64};
 use crate::reply::{Reply, Resp};
@@ -47,7 +47,7 @@ pub(super) const SPECS: &[Spec] = &[
         name: "hgetall",
         arity: Arity::exactly(2),
         keys: Keys::ONE,
-        run: Run::Read(hgetall),
+        run: Run::Long(&Long::read(Run::Read(hgetall), work_of_all)),
         flags: Flags::NONE,
         since: "2.0.0",
         complexity: "O(N) where N is the size of the hash.",
@@ -87,7 +87,7 @@ pub(super) const SPECS: &[Spec] = &[
         name: "hkeys",
         arity: Arity::exactly(2),
         keys: Keys::ONE,
-        run: Run::Read(hkeys),
+        run: Run::Long(&Long::read(Run::Read(hkeys), work_of_all)),
         flags: Flags::NONE,
         since: "2.0.0",
         complexity: "O(N) where N is the size of the hash.",
@@ -127,7 +127,7 @@ pub(super) const SPECS: &[Spec] = &[
         name: "hrandfield",
         arity: Arity::at_least(2),
         keys: Keys::ONE,
-        run: Run::Read(hrandfield),
+        run: Run::Long(&Long { repeats: true, ..Long::read(Run::Read(hrandfield), work_of_hrandfield) }),
         flags: Flags::NONE,
         since: "6.2.0",
         complexity: "O(N) where N is the number of fields returned, or the size of a small hash.",
@@ -167,7 +167,7 @@ pub(super) const SPECS: &[Spec] = &[
         name: "hvals",
         arity: Arity::exactly(2),
         keys: Keys::ONE,
-        run: Run::Read(hvals),
+        run: Run::Long(&Long::read(Run::Read(hvals), work_of_all)),
         flags: Flags::NONE,
         since: "2.0.0",
         complexity: "O(N) where N is the size of the hash.",
@@ -486,4 +486,13 @@ impl Pairs<'_> {
             self.reply.bulk(value);
         }
     }
+}
+/// What a command on all fields of a hash goes through.
+fn work_of_all(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    entries.first().copied().flatten().and_then(|entry| View::of(entry, call.now)).map_or(0, View::len)
+}
+
+/// What HRANDFIELD goes through: as many fields as it gives.
+fn work_of_hrandfield(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    call.drawn(work_of_all(entries, call))
 }

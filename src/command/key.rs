@@ -1,11 +1,12 @@
 //! Keys of any type: DEL UNLINK EXISTS TOUCH TYPE RENAME COPY MOVE ...
 
 use super::{
-    Arguments, Arity, Call, Effect, Effects, Entries, Event, Finder, Flags, Keys, Place, Places, Run, Slots, Spec,
+    Arguments, Arity, Call, Effect, Effects, Entries, Event, Finder, Flags, Keys, Long, Place, Places, Run, Slots, Spec,
 };
 use crate::error::Error;
 use crate::number::parse_u64;
 use crate::reply::Reply;
+use crate::store::copy::elements;
 use crate::store::{Entry, Type};
 
 pub(super) const SPECS: &[Spec] = &[
@@ -83,7 +84,7 @@ pub(super) const SPECS: &[Spec] = &[
         name: "copy",
         arity: Arity::at_least(3),
         keys: Keys::Found(&Finder { codes: [1, 2, 1], is_movable: false, find: keys_of_copy }),
-        run: Run::WriteMany(copy),
+        run: Run::Long(&Long::store(Run::WriteMany(copy), work_of_copy, 1)),
         flags: Flags::DENYOOM,
         since: "6.2.0",
         complexity: "O(N) worst case for collections, where N is the number of nested items. O(1) for string values. Both \
@@ -248,4 +249,8 @@ impl CopyOptions {
         }
         Ok(options)
     }
+}
+/// What COPY goes through: everything.
+fn work_of_copy(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    entries.first().copied().flatten().map_or(0, elements)
 }

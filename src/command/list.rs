@@ -10,7 +10,7 @@ pub(super) use moving::SPECS as MOVING_SPECS;
 use smallvec::smallvec;
 
 use super::typed::{edit, view};
-use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Run, Slots, Spec};
+use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Long, Run, Slots, Spec};
 use crate::error::Error;
 use crate::number::parse_i64;
 use crate::reply::Reply;
@@ -102,7 +102,7 @@ pub(super) const SPECS: &[Spec] = &[
         name: "lrange",
         arity: Arity::exactly(4),
         keys: Keys::ONE,
-        run: Run::Read(lrange),
+        run: Run::Long(&Long::read(Run::Read(lrange), work_of_lrange)),
         flags: Flags::NONE,
         since: "1.0.0",
         complexity: "O(S+N) where S is the distance of start offset from the nearer end and N is the number of elements in the specified range.",
@@ -122,7 +122,7 @@ pub(super) const SPECS: &[Spec] = &[
         name: "lpos",
         arity: Arity::at_least(3),
         keys: Keys::ONE,
-        run: Run::Read(lpos),
+        run: Run::Long(&Long::read(Run::Read(lpos), work_of_lpos)),
         flags: Flags::NONE,
         since: "6.0.6",
         complexity: "O(N) where N is the number of elements in the list, for the average case. When searching for elements near the head or the tail of the list, or when the MAXLEN option is provided, the command may run in constant time.",
@@ -500,6 +500,11 @@ impl<'a> Search<'a> {
         Ok(search)
     }
 
+    /// How many elements it compares in vain.
+    fn work(&self, len: usize) -> usize {
+        len.min(self.compared_max)
+    }
+
     /// The indices of the matches, in the order of the search.
     fn positions(&self, list: View<'_>) -> Vec<usize> {
         let wanted = match self.count {
@@ -518,6 +523,18 @@ impl<'a> Search<'a> {
         let matches = elements.take(self.compared_max).filter(|(_, element)| *element == self.element);
         matches.skip(self.skipped).map(|(index, _)| index)
     }
+}
+
+/// What LRANGE goes through: the elements in the range.
+fn work_of_lrange(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    let len = entries.first().copied().flatten().and_then(View::of).map_or(0, View::len);
+    call.integer(2).and_then(|start| Ok(clamp(start, call.integer(3)?, len).1)).unwrap_or(0)
+}
+
+/// What LPOS goes through: elements from one end on, perhaps all.
+fn work_of_lpos(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    let len = entries.first().copied().flatten().and_then(View::of).map_or(0, View::len);
+    Search::parse(call).map_or(0, |search| search.work(len))
 }
 
 #[cfg(all(test, not(kiba_loom)))]

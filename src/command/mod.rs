@@ -218,6 +218,8 @@ pub enum Run {
         /// Runs on the declared keys' slots as well; their part is reached through [`Held`].
         whole: WholeRun,
     },
+    /// As one of those above on declared keys, or on copies of them with nothing held where it would take long.
+    Long(&'static Long),
     /// The connection and the server; no data.
     Session(SessionRun),
     /// The executor itself: transactions and what waits.
@@ -228,6 +230,33 @@ pub enum Run {
     SessionOr(SessionRun, &'static [Spec]),
     /// As [`Run::Session`], but some first arguments make it another command, which is not told to clients.
     SessionElse(SessionRun, &'static [Spec]),
+}
+
+/// A command that may go through very many elements.
+#[derive(Debug)]
+pub struct Long {
+    /// How it runs otherwise, or on the copies: `Read`, `ReadMany`, `WriteMany`, or `ManyOrWhole` where it asks for no
+    /// more than its keys. It changes nothing in place: a key that it writes gets a new value.
+    pub run: Run,
+    /// About how many elements it goes through, given the live entries of its keys in order. Arguments that make no
+    /// sense may be taken for no work.
+    pub work: fn(&[Option<&Entry>], &Call<'_>) -> usize,
+    /// Whether it may do more than there are elements in its keys.
+    pub repeats: bool,
+    /// The number of the key that it replaces without looking at its value.
+    pub target: Option<usize>,
+}
+
+impl Long {
+    /// A command that reads.
+    pub const fn read(run: Run, work: fn(&[Option<&Entry>], &Call<'_>) -> usize) -> Self {
+        Self { run, work, repeats: false, target: None }
+    }
+
+    /// A command that replaces the key with the number `target`.
+    pub const fn store(run: Run, work: fn(&[Option<&Entry>], &Call<'_>) -> usize, target: usize) -> Self {
+        Self { run, work, repeats: false, target: Some(target) }
+    }
 }
 
 /// A command that may wait for its keys to change.
@@ -333,6 +362,14 @@ pub type WholeRun = fn(&mut dyn Held, &[Key], &Call<'_>, &mut Reply) -> Result<E
 pub type SessionRun = fn(&mut Session, &Call<'_>, &mut Reply) -> Result<Next, Error>;
 
 impl Run {
+    /// How the command runs when it is not long.
+    pub const fn plain(self) -> Self {
+        match self {
+            Self::Long(long) => long.run,
+            other => other,
+        }
+    }
+
     /// The rows that a first argument chooses from; none for most commands.
     pub const fn subcommands(self) -> &'static [Spec] {
         match self {
@@ -497,11 +534,28 @@ pub fn prune(part: &mut Part<'_>, key: Key, call: &Call<'_>) {
 #[inline]
 pub fn lookup<'a>(table: &'a Raw, key: Key, call: &Call<'_>, tally: &Tally) -> Option<&'a Entry> {
     let found = live(table, key, call);
-    count(found.is_some(), call, tally);
-    if found.is_none() && call.server.env.heard().has(Heard::MISSES) {
+    looked_up(found.is_some(), key, call, tally);
+    found
+}
+
+/// Counts a look-up as a hit or a miss, and tells of a miss.
+#[inline]
+pub fn looked_up(is_hit: bool, key: Key, call: &Call<'_>, tally: &Tally) {
+    count(is_hit, call, tally);
+    if !is_hit && call.server.env.heard().has(Heard::MISSES) {
         call.server.env.event(key.elsewhere.unwrap_or(call.db), call.arg(key.arg as usize), "keymiss");
     }
-    found
+}
+
+/// The live entry of a key, only looked at: this is no access.
+pub fn peek<'a>(tables: &'a dyn Tables, key: Key, call: &Call<'_>) -> Option<&'a Entry> {
+    let db = key.elsewhere.unwrap_or(call.db);
+    if u32::from(db) >= call.server.config.databases() {
+        return None;
+    }
+    let table = tables.table(db, key.hash);
+    let found = table.find_key(key.hash, call.arg(key.arg as usize)).map(|at| table.entry(at));
+    found.filter(|entry| !entry.is_expired(call.now))
 }
 
 /// Counts a look-up as a hit or a miss.

@@ -34,7 +34,7 @@ impl Command {
         let subcommands: Vec<_> = subcommands.map(|sub| Command::new(group, sub, Some(spec.name), next)).collect();
         let is_hidden = matches!(spec.run, Run::SessionElse(..));
         let (subcommands, hidden) = if is_hidden { (Vec::new(), subcommands) } else { (subcommands, Vec::new()) };
-        let derived = match spec.run {
+        let derived = match spec.run.plain() {
             Run::Read(_) | Run::ReadMany(_) => Flags::READONLY,
             // It changes how values are kept, but not what they mean.
             Run::Write(_) | Run::WriteMany(_) | Run::Block(_) if spec.flags.has(Flags::READONLY) => Flags::NONE,
@@ -203,7 +203,7 @@ mod tests {
             let (spec, name) = (command.spec, command.full_name);
             assert!(spec.arity.code() != 0, "{name}");
             let needs_keys = matches!(
-                spec.run,
+                spec.run.plain(),
                 Run::Read(_)
                     | Run::Write(_)
                     | Run::ReadMany(_)
@@ -223,7 +223,7 @@ mod tests {
             };
             assert!(!needs_keys || !places(least).is_empty(), "{name} may be called without a key");
             assert!(places(least).iter().all(|&at| at < least), "{name}");
-            if matches!(spec.run, Run::Read(_) | Run::Write(_)) {
+            if matches!(spec.run.plain(), Run::Read(_) | Run::Write(_)) {
                 assert_eq!(places(usize::from(u8::MAX)).len(), 1, "{name} runs on one key");
             }
         }

@@ -10,7 +10,7 @@ pub(super) use random::SPECS as RANDOM_SPECS;
 use smallvec::smallvec;
 
 use super::typed::{edit, view};
-use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Run, Slots, Spec, scan};
+use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Long, Run, Slots, Spec, scan};
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::store::set::{self, Edit, View};
@@ -61,7 +61,7 @@ pub(super) const SPECS: &[Spec] = &[
         name: "smembers",
         arity: Arity::exactly(2),
         keys: Keys::ONE,
-        run: Run::Read(smembers),
+        run: Run::Long(&Long::read(Run::Read(smembers), work_of_all)),
         flags: Flags::NONE,
         since: "1.0.0",
         complexity: "O(N) where N is the set cardinality.",
@@ -231,4 +231,8 @@ fn sscan(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<()
     });
     scan::write(next, count, &found, reply);
     Ok(())
+}
+/// What a command on all members of a set goes through.
+fn work_of_all(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    entries.iter().flatten().filter_map(|entry| View::of(entry)).map(View::len).sum()
 }

@@ -9,8 +9,8 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::{
-    Arguments, Arity, Call, Effect, Effects, Event, Finder, Flags, Held, Key, Keys, Place, Places, Run, Slots, Spec,
-    Tables, live, string, touch,
+    Arguments, Arity, Call, Effect, Effects, Event, Finder, Flags, Held, Key, Keys, Long, Place, Places, Run, Slots,
+    Spec, Tables, live, string, touch,
 };
 use crate::error::Error;
 use crate::number::{parse_f64, parse_i64};
@@ -26,7 +26,7 @@ pub(super) const SPECS: &[Spec] = &[
         name: "sort",
         arity: Arity::at_least(2),
         keys: Keys::Found(&Finder { codes: [1, 1, 1], is_movable: true, find: keys_of_sort }),
-        run: Run::ManyOrWhole { is_whole: is_whole_of_sort, many: sort_many, whole: sort_whole },
+        run: Run::Long(&Long::store(SORT, work_of_sort, 1)),
         flags: Flags::WRITE.and(Flags::DENYOOM),
         since: "1.0.0",
         complexity: COMPLEXITY,
@@ -36,13 +36,16 @@ pub(super) const SPECS: &[Spec] = &[
         name: "sort_ro",
         arity: Arity::at_least(2),
         keys: Keys::Found(&Finder { codes: [1, 1, 1], is_movable: true, find: keys_of_sort_ro }),
-        run: Run::ManyOrWhole { is_whole: is_whole_of_sort_ro, many: sort_ro_many, whole: sort_ro_whole },
+        run: Run::Long(&Long::read(SORT_RO, work_of_sort_ro)),
         flags: Flags::READONLY,
         since: "7.0.0",
         complexity: COMPLEXITY,
         summary: "Returns the sorted elements of a list, a set, or a sorted set.",
     },
 ];
+
+const SORT: Run = Run::ManyOrWhole { is_whole: is_whole_of_sort, many: sort_many, whole: sort_whole };
+const SORT_RO: Run = Run::ManyOrWhole { is_whole: is_whole_of_sort_ro, many: sort_ro_many, whole: sort_ro_whole };
 
 const COMPLEXITY: &str = "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of \
                           returned elements. Where the elements are not sorted, O(N). Every key of the database is held \
@@ -79,6 +82,21 @@ fn is_whole_of_sort(arguments: Arguments<'_>) -> bool {
 
 fn is_whole_of_sort_ro(arguments: Arguments<'_>) -> bool {
     Options::parse(arguments, Access::Read).is_ok_and(|options| options.reaches_other_keys())
+}
+
+fn work_of_sort(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(Access::Write, entries, call)
+}
+
+fn work_of_sort_ro(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(Access::Read, entries, call)
+}
+
+/// What is gone through: all elements, unless some are taken as they come.
+fn work(access: Access, entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    let Ok(options) = Options::parse(call.arguments(), access) else { return 0 };
+    let Ok(source) = Source::of(entries.first().copied().flatten()) else { return 0 };
+    if options.sorts(source) { source.len() } else { options.window(source.len()).end }
 }
 
 fn many(access: Access, slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {

@@ -195,6 +195,8 @@ options! {
     Shards shards: usize = "shards", Kind::PowerOfTwo { min: 2, max: 65536 }, "4096", AtStart;
     /// Messages in the channel engine's queue; when it is full, connections wait.
     Cbound cbound: usize = "cbound", Kind::Integer { min: 1, max: 1 << 20 }, "128", AtStart;
+    /// Elements beyond which a command works on copies of its keys, with nothing held meanwhile; 0 never.
+    LongCommandElements long_command_elements: usize = "long-command-elements", COUNT, "100000", AnyTime;
     /// Hash function of the keys: default (fast, safe against chosen keys), fnv (trusted clients only), siphash.
     Hasher hasher: Hasher = "hasher", Kind::Choice(Hasher::NAMES), "default", AtStart;
     /// Whose answers to give where the original Kiba differs from Redis: redis or original.

@@ -168,6 +168,37 @@ pub fn read_many(
     settle(run(&Entries::new(&*parts, keys, call, tally), call, reply), mark, reply);
 }
 
+/// Runs a command on its declared keys, which are held exclusively.
+///
+/// # Panics
+/// If it runs otherwise.
+pub fn declared(
+    run: Run,
+    parts: &mut dyn Parts,
+    keys: &[Key],
+    call: &Call<'_>,
+    reply: &mut Reply,
+    tally: &Tally,
+    ready: &mut Ready,
+) {
+    match run {
+        Run::Read(run) => {
+            let (mark, key) = (reply.mark(), keys[0]);
+            remember(keys, call);
+            let mut entry = lookup(parts.table(call.db, key.hash), key, call, tally);
+            if entry.is_some_and(|entry| entry.must_be_pruned(call.now)) {
+                prune(&mut parts.part(call.db, key.hash), key, call);
+                entry = live(parts.table(call.db, key.hash), key, call);
+            }
+            settle(run(entry, call, reply), mark, reply);
+        }
+        Run::Write(run) => write(run, &mut parts.part(call.db, keys[0].hash), keys[0], call, reply, ready),
+        Run::ReadMany(run) => read_many(run, parts, keys, call, reply, tally),
+        Run::WriteMany(run) | Run::ManyOrWhole { many: run, .. } => write_many(run, parts, keys, call, reply, ready),
+        _ => unreachable!("no command on declared keys"),
+    }
+}
+
 /// Runs any data command to its end.
 pub fn run(
     held: &mut dyn Held,
@@ -179,20 +210,11 @@ pub fn run(
     ready: &mut Ready,
 ) {
     let mark = reply.mark();
-    match command.spec.run {
-        Run::Read(run) => {
-            let key = keys[0];
-            remember(keys, call);
-            let mut entry = lookup(held.table(call.db, key.hash), key, call, tally);
-            if entry.is_some_and(|entry| entry.must_be_pruned(call.now)) {
-                prune(&mut held.part(call.db, key.hash), key, call);
-                entry = live(held.table(call.db, key.hash), key, call);
-            }
-            settle(run(entry, call, reply), mark, reply);
+    let run = command.spec.run.plain();
+    match run {
+        Run::Read(_) | Run::Write(_) | Run::ReadMany(_) | Run::WriteMany(_) => {
+            declared(run, held, keys, call, reply, tally, ready);
         }
-        Run::Write(run) => write(run, &mut held.part(call.db, keys[0].hash), keys[0], call, reply, ready),
-        Run::ReadMany(run) => read_many(run, held, keys, call, reply, tally),
-        Run::WriteMany(run) => write_many(run, held, keys, call, reply, ready),
         Run::Block(block) => match block.read_at_once(call.arguments()) {
             Some(run) => read_many(run, held, keys, call, reply, tally),
             None => serve::at_once(block, held, keys, call, reply, ready),
@@ -208,13 +230,14 @@ pub fn run(
             }
         }
         Run::Whole(run) => whole(run, held, call, reply, ready),
-        Run::ManyOrWhole { is_whole, many, whole: run } => {
+        Run::ManyOrWhole { is_whole, whole, .. } => {
             if is_whole(call.arguments()) {
-                whole_and_keys(run, held, keys, call, reply, ready);
+                whole_and_keys(whole, held, keys, call, reply, ready);
             } else {
-                write_many(many, held, keys, call, reply, ready);
+                declared(run, held, keys, call, reply, tally, ready);
             }
         }
+        Run::Long(_) => unreachable!("looked through above"),
         Run::Session(_) | Run::SessionOr(..) | Run::SessionElse(..) | Run::Control(_) | Run::Container(_) => {
             unreachable!("the executor runs these itself")
         }

@@ -4,6 +4,7 @@
 //! the same bytes for the same requests.
 
 mod apply;
+pub mod aside;
 pub mod channel;
 mod held;
 mod serve;
@@ -14,6 +15,7 @@ use std::future::Future;
 use std::ops::Range;
 use std::time::Duration;
 
+use self::aside::Aside;
 use self::serve::Ready;
 use self::wait::Waiter;
 
@@ -73,7 +75,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Runs the data commands `range` of a batch in order against database `db`.
     ///
     /// Returns the batch and the index of the first request that has not run: less than the range's end only when the
-    /// replies have reached [`FLUSH`] bytes, or when that request is a blocking command that cannot be done at once.
+    /// replies have reached [`FLUSH`] bytes, or when that request is a blocking command that cannot be done at once or a
+    /// long one ([`Aside`]).
     fn execute(
         &self,
         batch: Box<Batch>,
@@ -101,6 +104,9 @@ pub trait Engine: Send + Sync + 'static {
         db: u16,
         client: Arc<Client>,
     ) -> impl Future<Output = Result<(Box<Batch>, Option<Arc<Waiter>>), Gone>> + Send;
+
+    /// Takes the next step of a long command that needs keys: any but that of working.
+    fn advance(&self, aside: Box<Aside>) -> impl Future<Output = Result<Box<Aside>, Gone>> + Send;
 
     /// Takes a waiter whose wait has ended out of the lines where it stands.
     fn forget(&self, waiter: Arc<Waiter>) -> impl Future<Output = ()> + Send;

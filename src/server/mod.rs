@@ -44,6 +44,8 @@ pub struct Server {
     pub tracking: Arc<Tracking>,
     pub monitors: Monitors,
     pub env: Env,
+    /// Turns of long commands, whose copies take memory: as many at once as there are cores, and two at least.
+    pub turns: tokio::sync::Semaphore,
     /// Set when the server is to stop; every client is woken then.
     stopping: AtomicBool,
     pub stop: tokio::sync::Notify,
@@ -79,6 +81,9 @@ impl Server {
             tracking,
             monitors: Monitors::default(),
             env,
+            turns: tokio::sync::Semaphore::new(
+                std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
+            ),
             stopping: AtomicBool::new(false),
             stop: tokio::sync::Notify::new(),
             started: Instant::now(),
@@ -127,6 +132,12 @@ impl Server {
     pub fn is_out_of_memory(&self) -> bool {
         let limit = self.config.maxmemory();
         limit != 0 && crate::memory::used() > limit
+    }
+
+    /// Whether so many bytes more stay within `maxmemory`.
+    pub fn has_memory(&self, bytes: usize) -> bool {
+        let limit = self.config.maxmemory();
+        limit == 0 || crate::memory::used().saturating_add(bytes as u64) <= limit
     }
 
     /// Logs at the level that is configured now.

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::collections::vec_deque;
 
 use super::chunk::{Chunk, End};
+use super::copy::{Budget, Copied};
 use super::limits::ChunkLimit;
 use super::pack::{Frames, Pack, framed};
 
@@ -36,6 +37,28 @@ impl Deque {
             deque.chunks.push_back(Chunk::from_frames(pack.body(), pack.len()));
         }
         deque
+    }
+
+    /// The beginning of a copy of `from`, without any elements.
+    pub(super) fn unfinished(from: &Self) -> Self {
+        Self { chunks: VecDeque::with_capacity(from.chunks.len()), len: 0, spare: Vec::new() }
+    }
+
+    /// Copies more chunks of `from`, of which this is a copy that is not finished.
+    pub(super) fn extend_from(&mut self, from: &Self, budget: &mut Budget) -> Copied {
+        /// Bytes that take about as long as the overhead of one element.
+        const BYTES: usize = 64;
+        if self.chunks.len() > from.chunks.len() {
+            return Copied::Changed;
+        }
+        for chunk in from.chunks.range(self.chunks.len()..) {
+            if !budget.spend(chunk.len() + chunk.used() / BYTES) {
+                return Copied::Some;
+            }
+            self.len += chunk.len();
+            self.chunks.push_back(chunk.clone());
+        }
+        if self.len == from.len { Copied::All } else { Copied::Changed }
     }
 
     /// Adds an element at `end`.

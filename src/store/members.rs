@@ -26,6 +26,7 @@ use std::sync::LazyLock;
 
 use ahash::RandomState;
 
+use super::copy::{self, Budget, Copied};
 use super::{Entry, Raw};
 
 /// Slots of a bucket: with a tag each and the count they fill a cache line.
@@ -187,6 +188,26 @@ impl<T: Element> Members<T> {
         Self { directory: vec![0], bits: 0, segments, deepest: 1, len: 0, entry_bytes: 0 }
     }
 
+    /// The beginning of a copy of `from`: of no use before it is finished, but to be dropped.
+    pub(super) fn unfinished(from: &Self) -> Self {
+        let segments = Vec::with_capacity(from.segments.len());
+        Self { directory: Vec::new(), bits: 0, segments, deepest: 0, len: 0, entry_bytes: 0 }
+    }
+
+    /// Copies more segments of `from`, of which this is a copy that is not finished.
+    pub(super) fn extend_from(&mut self, from: &Self, budget: &mut Budget) -> Copied {
+        let copied = copy::append(&from.segments, &mut self.segments, budget, Segment::cost, Segment::copied);
+        if copied == Copied::All && self.directory.is_empty() {
+            self.len = self.segments.iter().map(|segment| segment.len as usize).sum();
+            if self.len != from.len {
+                return Copied::Changed;
+            }
+            self.directory.clone_from(&from.directory);
+            (self.bits, self.deepest, self.entry_bytes) = (from.bits, from.deepest, from.entry_bytes);
+        }
+        copied
+    }
+
     /// Adds an element, whose hash is given, without looking whether there is an equal one.
     #[inline]
     pub fn add(&mut self, hash: u64, element: T) {
@@ -287,7 +308,8 @@ impl<T: Element> Members<T> {
     /// Approximate bytes on the heap. O(1).
     pub fn heap_bytes(&self) -> usize {
         // Several segments are all of one size.
-        let segment = size_of::<Segment<T>>() + self.segments[0].buckets.len() * size_of::<Bucket<T>>();
+        let buckets = self.segments.first().map_or(0, |segment| segment.buckets.len());
+        let segment = size_of::<Segment<T>>() + buckets * size_of::<Bucket<T>>();
         self.entry_bytes + self.segments.len() * segment + self.directory.len() * size_of::<u32>()
     }
 
@@ -413,10 +435,8 @@ impl<T: Element> Members<T> {
 
 impl<T: Element> Clone for Members<T> {
     fn clone(&self) -> Self {
-        let mut copy = Self::new();
-        for element in self.iter() {
-            copy.add(element.hash(), element.copied());
-        }
+        let mut copy = Self::unfinished(self);
+        copy.extend_from(self, &mut Budget(usize::MAX));
         copy
     }
 }
@@ -437,6 +457,20 @@ impl<T: Element> Segment<T> {
             segment.insert(hash, entry);
         }
         segment
+    }
+
+    /// What it takes to copy it, in elements.
+    fn cost(&self) -> usize {
+        self.len as usize
+    }
+
+    fn copied(&self) -> Self {
+        let bucket = |bucket: &Bucket<T>| Bucket {
+            tags: bucket.tags,
+            slots: std::array::from_fn(|slot| bucket.slots[slot].as_ref().map(T::copied)),
+        };
+        let buckets = self.buckets.iter().map(bucket).collect();
+        Self { buckets, start: self.start, level: self.level, len: self.len }
     }
 
     /// Changes the number of buckets to what suits the number of entries.

@@ -1,6 +1,7 @@
 //! The store: entries, tables and the values in them. It has never heard of RESP, sockets or locks.
 pub mod bits;
 mod chunk;
+pub mod copy;
 mod deque;
 pub mod entry;
 pub mod hash;

@@ -243,6 +243,14 @@ impl<'a> Part<'a> {
         Slot::find(Part { table: self.table, side: self.side, env: self.env, id: self.id }, key, hash, now)
     }
 
+    /// Puts an entry into a part that nobody else sees. Its deadlines are counted, but nothing comes of them.
+    pub fn adopt(&mut self, hash: u64, mut entry: Entry) {
+        entry.set_on_wheel(false);
+        self.side.volatile += u32::from(entry.deadline().is_some());
+        self.side.timed += u32::from(entry.is_timed());
+        self.table.insert_new(hash, entry, &self.env.hasher);
+    }
+
     /// Watches a key. Tells whether it exists (an expired one is removed first); `None` when there is nothing to add,
     /// because the flag is up already or watches this key.
     pub fn watch(&mut self, key: &[u8], hash: u64, now: u64, flag: &crate::sync::Arc<Flag>) -> Option<bool> {

@@ -12,7 +12,9 @@
 //! what is due goes before anything is read ([`must_be_pruned`]).
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
+use super::copy::{Budget, Copied};
 use super::members::{Members, hash_member};
 use super::timed_pack::{self, TimedPack};
 use super::{Entry, Kind, Limits, Object, Raw, Type, hash, set, zset};
@@ -131,6 +133,30 @@ impl Timed {
     /// A table of `members`, none of which has a deadline.
     pub fn new(members: Members) -> Self {
         Self { members, deadlines: BTreeSet::new() }
+    }
+
+    /// The beginning of a copy of `from`: of no use before it is finished, but to be dropped.
+    pub(super) fn unfinished(from: &Self) -> Self {
+        Self { members: Members::unfinished(&from.members), deadlines: BTreeSet::new() }
+    }
+
+    /// Copies more of `from`, of which this is a copy that is not finished.
+    pub(super) fn extend_from(&mut self, from: &Self, budget: &mut Budget) -> Copied {
+        let copied = self.members.extend_from(&from.members, budget);
+        if copied != Copied::All {
+            return copied;
+        }
+        let rest = match self.deadlines.last() {
+            Some(last) => (Bound::Excluded(*last), Bound::Unbounded),
+            None => (Bound::Unbounded, Bound::Unbounded),
+        };
+        for record in from.deadlines.range(rest) {
+            if !budget.spend(1) {
+                return Copied::Some;
+            }
+            self.deadlines.insert(*record);
+        }
+        if self.deadlines.len() == from.deadlines.len() { Copied::All } else { Copied::Changed }
     }
 
     /// Lets `change` edit the entry of `member`, or adds the one that `make` gives. True when it is new; one that is due

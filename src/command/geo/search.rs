@@ -2,7 +2,7 @@
 
 use super::super::zset::store;
 use super::super::{
-    Arguments, Arity, Call, Effects, Event, Finder, Flags, Keys, Place as KeyPlace, Places, Run, Slots, Spec,
+    Arguments, Arity, Call, Effects, Event, Finder, Flags, Keys, Long, Place as KeyPlace, Places, Run, Slots, Spec,
 };
 use super::grid::{Place, Shape};
 use super::{Refusal, place, places, unit, write_distance, write_place};
@@ -23,7 +23,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "geosearch",
         arity: Arity::at_least(7),
         keys: Keys::ONE,
-        run: Run::Read(geosearch),
+        run: Run::Long(&Long::read(Run::Read(geosearch), work_of_geosearch)),
         flags: Flags::NONE,
         since: "6.2.0",
         complexity: AREA,
@@ -33,7 +33,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "geosearchstore",
         arity: Arity::at_least(8),
         keys: Keys::TWO,
-        run: Run::WriteMany(geosearchstore),
+        run: Run::Long(&Long::store(Run::WriteMany(geosearchstore), work_of_geosearchstore, 0)),
         flags: Flags::DENYOOM,
         since: "6.2.0",
         complexity: AREA,
@@ -43,7 +43,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "georadius",
         arity: Arity::at_least(6),
         keys: WITH_STORE,
-        run: Run::WriteMany(georadius),
+        run: Run::Long(&Long::store(Run::WriteMany(georadius), work_of_georadius, 1)),
         flags: Flags::DENYOOM,
         since: "3.2.0",
         complexity: RADIUS,
@@ -53,7 +53,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "georadius_ro",
         arity: Arity::at_least(6),
         keys: Keys::ONE,
-        run: Run::Read(georadius_ro),
+        run: Run::Long(&Long::read(Run::Read(georadius_ro), work_of_georadius_ro)),
         flags: Flags::NONE,
         since: "3.2.10",
         complexity: RADIUS,
@@ -63,7 +63,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "georadiusbymember",
         arity: Arity::at_least(5),
         keys: WITH_STORE,
-        run: Run::WriteMany(georadiusbymember),
+        run: Run::Long(&Long::store(Run::WriteMany(georadiusbymember), work_of_georadiusbymember, 1)),
         flags: Flags::DENYOOM,
         since: "3.2.0",
         complexity: RADIUS,
@@ -73,7 +73,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "georadiusbymember_ro",
         arity: Arity::at_least(5),
         keys: Keys::ONE,
-        run: Run::Read(georadiusbymember_ro),
+        run: Run::Long(&Long::read(Run::Read(georadiusbymember_ro), work_of_georadiusbymember_ro)),
         flags: Flags::NONE,
         since: "3.2.10",
         complexity: RADIUS,
@@ -160,6 +160,36 @@ fn write(form: Form, slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) 
     items.sort_unstable_by(Item::order);
     let built = zset::build(&items, &call.limits());
     Ok(store(built, slots, target, Event(event), reply))
+}
+
+/// What a search goes through; nothing where it fails.
+fn work(form: Form, source: Option<&Entry>, call: &Call<'_>) -> usize {
+    let Some(zset) = source.and_then(View::of) else { return 0 };
+    Query::parse(form, Some(zset), call).map_or(0, |query| query.work(zset))
+}
+
+fn work_of_geosearch(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(Form::Search, entries[0], call)
+}
+
+fn work_of_geosearchstore(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(Form::SearchStore, entries[1], call)
+}
+
+fn work_of_georadius(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(Form::Around { can_store: true }, entries[0], call)
+}
+
+fn work_of_georadius_ro(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(Form::Around { can_store: false }, entries[0], call)
+}
+
+fn work_of_georadiusbymember(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(Form::AroundMember { can_store: true }, entries[0], call)
+}
+
+fn work_of_georadiusbymember_ro(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(Form::AroundMember { can_store: false }, entries[0], call)
 }
 
 /// How the arguments are arranged.
@@ -369,6 +399,15 @@ impl Query {
         self.unit = unit(call, at + 2)?;
         self.shape = Shape::Box { width: width * self.unit, height: height * self.unit };
         Ok(())
+    }
+
+    /// About how many members are gone through.
+    fn work(&self, zset: View<'_>) -> usize {
+        let ranges = self.shape.ranges(self.centre).into_iter();
+        let included = std::ops::Bound::Included;
+        let lens = ranges.map(|(from, to)| zset.score_ranks(included(from), std::ops::Bound::Excluded(to)).len());
+        let all = lens.fold(0, usize::saturating_add);
+        if self.any { all.min(self.count) } else { all }
     }
 
     /// What is found, as it was asked for.

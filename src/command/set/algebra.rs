@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use crate::command::typed::view;
-use crate::command::{Arity, Call, Effect, Effects, Entries, Event, Flags, Keys, Run, Slots, Spec};
+use crate::command::{Arity, Call, Effect, Effects, Entries, Event, Flags, Keys, Long, Run, Slots, Spec};
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::store::Entry;
@@ -15,7 +15,7 @@ pub(in crate::command) const SPECS: &[Spec] = &[
         name: "sinter",
         arity: Arity::at_least(2),
         keys: Keys::ALL,
-        run: Run::ReadMany(sinter),
+        run: Run::Long(&Long::read(Run::ReadMany(sinter), work_of_sinter)),
         flags: Flags::NONE,
         since: "1.0.0",
         complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
@@ -25,7 +25,7 @@ pub(in crate::command) const SPECS: &[Spec] = &[
         name: "sintercard",
         arity: Arity::at_least(3),
         keys: Keys::Counted { has_target: false, count: 1 },
-        run: Run::ReadMany(sintercard),
+        run: Run::Long(&Long::read(Run::ReadMany(sintercard), work_of_sintercard)),
         flags: Flags::NONE,
         since: "7.0.0",
         complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
@@ -35,7 +35,7 @@ pub(in crate::command) const SPECS: &[Spec] = &[
         name: "sinterstore",
         arity: Arity::at_least(3),
         keys: Keys::ALL,
-        run: Run::WriteMany(sinterstore),
+        run: Run::Long(&Long::store(Run::WriteMany(sinterstore), work_of_sinterstore, 0)),
         flags: Flags::DENYOOM,
         since: "1.0.0",
         complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
@@ -45,7 +45,7 @@ pub(in crate::command) const SPECS: &[Spec] = &[
         name: "sunion",
         arity: Arity::at_least(2),
         keys: Keys::ALL,
-        run: Run::ReadMany(sunion),
+        run: Run::Long(&Long::read(Run::ReadMany(sunion), work_of_sunion)),
         flags: Flags::NONE,
         since: "1.0.0",
         complexity: "O(N) where N is the total number of elements in all given sets.",
@@ -55,7 +55,7 @@ pub(in crate::command) const SPECS: &[Spec] = &[
         name: "sunioncard",
         arity: Arity::at_least(3),
         keys: Keys::Counted { has_target: false, count: 1 },
-        run: Run::ReadMany(sunioncard),
+        run: Run::Long(&Long::read(Run::ReadMany(sunioncard), work_of_sunioncard)),
         flags: Flags::NONE,
         since: "8.10.0",
         complexity: "O(N) where N is the total number of elements in all given sets.",
@@ -65,7 +65,7 @@ pub(in crate::command) const SPECS: &[Spec] = &[
         name: "sunionstore",
         arity: Arity::at_least(3),
         keys: Keys::ALL,
-        run: Run::WriteMany(sunionstore),
+        run: Run::Long(&Long::store(Run::WriteMany(sunionstore), work_of_sunionstore, 0)),
         flags: Flags::DENYOOM,
         since: "1.0.0",
         complexity: "O(N) where N is the total number of elements in all given sets.",
@@ -75,7 +75,7 @@ pub(in crate::command) const SPECS: &[Spec] = &[
         name: "sdiff",
         arity: Arity::at_least(2),
         keys: Keys::ALL,
-        run: Run::ReadMany(sdiff),
+        run: Run::Long(&Long::read(Run::ReadMany(sdiff), work_of_sdiff)),
         flags: Flags::NONE,
         since: "1.0.0",
         complexity: "O(N) where N is the total number of elements in all given sets.",
@@ -85,7 +85,7 @@ pub(in crate::command) const SPECS: &[Spec] = &[
         name: "sdiffcard",
         arity: Arity::at_least(3),
         keys: Keys::Counted { has_target: false, count: 1 },
-        run: Run::ReadMany(sdiffcard),
+        run: Run::Long(&Long::read(Run::ReadMany(sdiffcard), work_of_sdiffcard)),
         flags: Flags::NONE,
         since: "8.10.0",
         complexity: "O(N) where N is the total number of elements in all given sets.",
@@ -95,7 +95,7 @@ pub(in crate::command) const SPECS: &[Spec] = &[
         name: "sdiffstore",
         arity: Arity::at_least(3),
         keys: Keys::ALL,
-        run: Run::WriteMany(sdiffstore),
+        run: Run::Long(&Long::store(Run::WriteMany(sdiffstore), work_of_sdiffstore, 0)),
         flags: Flags::DENYOOM,
         since: "1.0.0",
         complexity: "O(N) where N is the total number of elements in all given sets.",
@@ -213,4 +213,56 @@ fn store(
 /// [`Error::WrongType`] when one holds something else, even if the result does not depend on it.
 fn views<'a>(entries: impl Iterator<Item = Option<&'a Entry>>) -> Result<Vec<Option<View<'a>>>, Error> {
     entries.map(|entry| view(entry, View::of)).collect()
+}
+/// What an operation goes through; nothing where it fails.
+fn work(operation: Operation, sources: &[Option<&Entry>]) -> usize {
+    views(sources.iter().copied()).map_or(0, |sets| operation.work(&sets))
+}
+
+/// The same for a command that counts no further than LIMIT says. It may come to more where most is looked at in vain.
+fn work_of_count(operation: Operation, sources: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    /// Members that are looked at for each one that is found.
+    const IN_VAIN: usize = 64;
+    let work = work(operation, sources);
+    let limit = (2 + sources.len()..call.len().saturating_sub(1)).find(|&i| call.is(i, "limit"));
+    match limit.and_then(|i| call.count(i + 1, 1, "").ok()) {
+        Some(limit) => work.min(limit.saturating_mul(IN_VAIN)),
+        None => work,
+    }
+}
+
+fn work_of_sinter(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    work(Operation::Intersection, entries)
+}
+
+fn work_of_sintercard(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work_of_count(Operation::Intersection, entries, call)
+}
+
+fn work_of_sinterstore(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    work(Operation::Intersection, &entries[1..])
+}
+
+fn work_of_sunion(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    work(Operation::Union, entries)
+}
+
+fn work_of_sunioncard(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work_of_count(Operation::Union, entries, call)
+}
+
+fn work_of_sunionstore(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    work(Operation::Union, &entries[1..])
+}
+
+fn work_of_sdiff(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    work(Operation::Difference, entries)
+}
+
+fn work_of_sdiffcard(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work_of_count(Operation::Difference, entries, call)
+}
+
+fn work_of_sdiffstore(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    work(Operation::Difference, &entries[1..])
 }

@@ -1,7 +1,7 @@
 //! Members at random: SPOP SRANDMEMBER.
 
 use crate::command::typed::{edit, view};
-use crate::command::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec};
+use crate::command::{Arity, Call, Effect, Event, Flags, Keys, Long, Run, Spec};
 use crate::error::Error;
 use crate::number::parse_i64;
 use crate::reply::Reply;
@@ -23,7 +23,7 @@ pub(in crate::command) const SPECS: &[Spec] = &[
         name: "srandmember",
         arity: Arity::at_least(2),
         keys: Keys::ONE,
-        run: Run::Read(srandmember),
+        run: Run::Long(&Long { repeats: true, ..Long::read(Run::Read(srandmember), work_of_srandmember) }),
         flags: Flags::NONE,
         since: "1.0.0",
         complexity: "Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.",
@@ -125,4 +125,8 @@ fn srandmember(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Res
 /// A random number less than `bound`, which is not zero.
 fn below(bound: usize) -> usize {
     fastrand::usize(..bound)
+}
+/// What SRANDMEMBER goes through: as many members as it gives.
+fn work_of_srandmember(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    call.drawn(entries.first().copied().flatten().and_then(View::of).map_or(0, View::len))
 }

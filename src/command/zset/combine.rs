@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 
-use super::super::{Arity, Call, Effects, Entries, Event, Flags, Keys, Run, Slots, Spec};
+use super::super::{Arity, Call, Effects, Entries, Event, Flags, Keys, Long, Run, Slots, Spec};
 use super::{store, write_item, write_items_len};
 use crate::error::Error;
 use crate::number::{parse_f64, parse_i64};
@@ -17,7 +17,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zunion",
         arity: Arity::at_least(3),
         keys: Keys::Counted { has_target: false, count: 1 },
-        run: Run::ReadMany(zunion),
+        run: Run::Long(&Long::read(Run::ReadMany(zunion), work_of_zunion)),
         flags: Flags::NONE,
         since: "6.2.0",
         complexity: "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.",
@@ -27,7 +27,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zinter",
         arity: Arity::at_least(3),
         keys: Keys::Counted { has_target: false, count: 1 },
-        run: Run::ReadMany(zinter),
+        run: Run::Long(&Long::read(Run::ReadMany(zinter), work_of_zinter)),
         flags: Flags::NONE,
         since: "6.2.0",
         complexity: "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.",
@@ -37,7 +37,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zdiff",
         arity: Arity::at_least(3),
         keys: Keys::Counted { has_target: false, count: 1 },
-        run: Run::ReadMany(zdiff),
+        run: Run::Long(&Long::read(Run::ReadMany(zdiff), work_of_zdiff)),
         flags: Flags::NONE,
         since: "6.2.0",
         complexity: "O(N*K)+O(M*log(M)) worst case with N being the size of the first set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.",
@@ -47,7 +47,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zintercard",
         arity: Arity::at_least(3),
         keys: Keys::Counted { has_target: false, count: 1 },
-        run: Run::ReadMany(zintercard),
+        run: Run::Long(&Long::read(Run::ReadMany(zintercard), work_of_zintercard)),
         flags: Flags::NONE,
         since: "7.0.0",
         complexity: "O(N*K) worst case with N being the smallest input sorted set, K being the number of input sorted sets.",
@@ -57,7 +57,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zunionstore",
         arity: Arity::at_least(4),
         keys: Keys::Counted { has_target: true, count: 2 },
-        run: Run::WriteMany(zunionstore),
+        run: Run::Long(&Long::store(Run::WriteMany(zunionstore), work_of_zunionstore, 0)),
         flags: Flags::DENYOOM,
         since: "2.0.0",
         complexity: "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.",
@@ -67,7 +67,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zinterstore",
         arity: Arity::at_least(4),
         keys: Keys::Counted { has_target: true, count: 2 },
-        run: Run::WriteMany(zinterstore),
+        run: Run::Long(&Long::store(Run::WriteMany(zinterstore), work_of_zinterstore, 0)),
         flags: Flags::DENYOOM,
         since: "2.0.0",
         complexity: "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.",
@@ -77,7 +77,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zdiffstore",
         arity: Arity::at_least(4),
         keys: Keys::Counted { has_target: true, count: 2 },
-        run: Run::WriteMany(zdiffstore),
+        run: Run::Long(&Long::store(Run::WriteMany(zdiffstore), work_of_zdiffstore, 0)),
         flags: Flags::DENYOOM,
         since: "6.2.0",
         complexity: "O(N*K)+O(M*log(M)) worst case with N being the size of the first set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.",
@@ -417,4 +417,48 @@ impl Options {
         }
         Ok(options)
     }
+}
+/// What an operation goes through; nothing where it fails.
+fn work(operation: Operation, sources: &[Option<&Entry>]) -> usize {
+    let Ok(inputs) = inputs(sources.iter().copied()) else { return 0 };
+    let lens = || inputs.iter().map(|input| input.members.len());
+    let first = match operation {
+        Operation::Union => return lens().fold(0, usize::saturating_add),
+        Operation::Inter => lens().min(),
+        Operation::Diff => lens().next(),
+    };
+    first.unwrap_or(0).saturating_mul(inputs.len())
+}
+
+fn work_of_zunion(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    work(Operation::Union, entries)
+}
+
+fn work_of_zinter(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    work(Operation::Inter, entries)
+}
+
+fn work_of_zdiff(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    work(Operation::Diff, entries)
+}
+
+/// With LIMIT it may come to more, where most is looked at in vain.
+fn work_of_zintercard(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    /// Members that are looked at for each one that is found.
+    const IN_VAIN: usize = 64;
+    let limit = (2 + entries.len()..call.len().saturating_sub(1)).find(|&i| call.is(i, "limit"));
+    let limit = limit.and_then(|i| call.count(i + 1, 1, "").ok()).unwrap_or(usize::MAX);
+    work(Operation::Inter, entries).min(limit.saturating_mul(IN_VAIN))
+}
+
+fn work_of_zunionstore(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    work(Operation::Union, entries.get(1..).unwrap_or_default())
+}
+
+fn work_of_zinterstore(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    work(Operation::Inter, entries.get(1..).unwrap_or_default())
+}
+
+fn work_of_zdiffstore(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
+    work(Operation::Diff, entries.get(1..).unwrap_or_default())
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::typed::{edit, view};
-use super::super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Run, Slots, Spec};
+use super::super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Long, Run, Slots, Spec};
 use super::{write_item, write_items_len};
 use crate::error::Error;
 use crate::number::parse_i64;
@@ -46,7 +46,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zrandmember",
         arity: Arity::at_least(2),
         keys: Keys::ONE,
-        run: Run::Read(zrandmember),
+        run: Run::Long(&Long { repeats: true, ..Long::read(Run::Read(zrandmember), work_of_zrandmember) }),
         flags: Flags::NONE,
         since: "6.2.0",
         complexity: "O(N) where N is the number of members returned",
@@ -254,4 +254,8 @@ impl End {
             Self::Max => "zpopmax",
         })
     }
+}
+/// What ZRANDMEMBER goes through: as many members as it gives.
+fn work_of_zrandmember(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    call.drawn(entries.first().copied().flatten().and_then(View::of).map_or(0, View::len))
 }

@@ -5,7 +5,7 @@
 use std::ops::{Bound, Range};
 
 use super::super::typed::{edit, view};
-use super::super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Run, Slots, Spec};
+use super::super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Long, Run, Slots, Spec};
 use super::{store, write_item, write_items_len};
 use crate::error::Error;
 use crate::reply::Reply;
@@ -17,7 +17,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zrange",
         arity: Arity::at_least(4),
         keys: Keys::ONE,
-        run: Run::Read(zrange),
+        run: Run::Long(&Long::read(Run::Read(zrange), work_of_zrange)),
         flags: Flags::NONE,
         since: "1.2.0",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
@@ -27,7 +27,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zrevrange",
         arity: Arity::at_least(4),
         keys: Keys::ONE,
-        run: Run::Read(zrevrange),
+        run: Run::Long(&Long::read(Run::Read(zrevrange), work_of_zrevrange)),
         flags: Flags::NONE,
         since: "1.2.0",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
@@ -37,7 +37,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zrangebyscore",
         arity: Arity::at_least(4),
         keys: Keys::ONE,
-        run: Run::Read(zrangebyscore),
+        run: Run::Long(&Long::read(Run::Read(zrangebyscore), work_of_zrangebyscore)),
         flags: Flags::NONE,
         since: "1.0.5",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
@@ -47,7 +47,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zrevrangebyscore",
         arity: Arity::at_least(4),
         keys: Keys::ONE,
-        run: Run::Read(zrevrangebyscore),
+        run: Run::Long(&Long::read(Run::Read(zrevrangebyscore), work_of_zrevrangebyscore)),
         flags: Flags::NONE,
         since: "2.2.0",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
@@ -57,7 +57,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zrangebylex",
         arity: Arity::at_least(4),
         keys: Keys::ONE,
-        run: Run::Read(zrangebylex),
+        run: Run::Long(&Long::read(Run::Read(zrangebylex), work_of_zrangebylex)),
         flags: Flags::NONE,
         since: "2.8.9",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
@@ -67,7 +67,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zrevrangebylex",
         arity: Arity::at_least(4),
         keys: Keys::ONE,
-        run: Run::Read(zrevrangebylex),
+        run: Run::Long(&Long::read(Run::Read(zrevrangebylex), work_of_zrevrangebylex)),
         flags: Flags::NONE,
         since: "2.8.9",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
@@ -77,7 +77,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
         name: "zrangestore",
         arity: Arity::at_least(5),
         keys: Keys::TWO,
-        run: Run::WriteMany(zrangestore),
+        run: Run::Long(&Long::store(Run::WriteMany(zrangestore), work_of_zrangestore, 0)),
         flags: Flags::DENYOOM,
         since: "6.2.0",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements stored into the destination key.",
@@ -142,27 +142,27 @@ fn zrange(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(
 
 /// `ZREVRANGE key start stop [WITHSCORES]`
 fn zrevrange(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    range(entry, Form { by: Some(By::Rank), reverse: Some(true), is_store: false }, call, reply)
+    range(entry, Form::ZREVRANGE, call, reply)
 }
 
 /// `ZRANGEBYSCORE key min max [WITHSCORES] [LIMIT offset count]`
 fn zrangebyscore(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    range(entry, Form { by: Some(By::Score), reverse: Some(false), is_store: false }, call, reply)
+    range(entry, Form::ZRANGEBYSCORE, call, reply)
 }
 
 /// `ZREVRANGEBYSCORE key max min [WITHSCORES] [LIMIT offset count]`
 fn zrevrangebyscore(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    range(entry, Form { by: Some(By::Score), reverse: Some(true), is_store: false }, call, reply)
+    range(entry, Form::ZREVRANGEBYSCORE, call, reply)
 }
 
 /// `ZRANGEBYLEX key min max [LIMIT offset count]`
 fn zrangebylex(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    range(entry, Form { by: Some(By::Lex), reverse: Some(false), is_store: false }, call, reply)
+    range(entry, Form::ZRANGEBYLEX, call, reply)
 }
 
 /// `ZREVRANGEBYLEX key max min [LIMIT offset count]`
 fn zrevrangebylex(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    range(entry, Form { by: Some(By::Lex), reverse: Some(true), is_store: false }, call, reply)
+    range(entry, Form::ZREVRANGEBYLEX, call, reply)
 }
 
 fn range(entry: Option<&Entry>, form: Form, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
@@ -185,7 +185,7 @@ fn range(entry: Option<&Entry>, form: Form, call: &Call<'_>, reply: &mut Reply) 
 
 /// `ZRANGESTORE dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]` -> how many were stored.
 fn zrangestore(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
-    let query = Query::parse(call, 3, Form { is_store: true, ..Form::ANY })?;
+    let query = Query::parse(call, 3, Form::STORE)?;
     let source = view(slots.entries().nth(1).flatten(), View::of)?;
     let items: Vec<Item<'_>> = source.map_or_else(Vec::new, |zset| zset.range(query.ranks(zset)).collect());
     let built = zset::build(&items, &call.limits());
@@ -246,6 +246,40 @@ fn remove(
     Ok(if removed > 0 { Effect::Changed(event) } else { Effect::None })
 }
 
+/// What a range of a sorted set goes through: the items in it.
+fn work(source: Option<&Entry>, first: usize, form: Form, call: &Call<'_>) -> usize {
+    let Some(zset) = source.and_then(View::of) else { return 0 };
+    Query::parse(call, first, form).map_or(0, |query| query.ranks(zset).len())
+}
+
+fn work_of_zrange(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(entries[0], 2, Form::ANY, call)
+}
+
+fn work_of_zrevrange(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(entries[0], 2, Form::ZREVRANGE, call)
+}
+
+fn work_of_zrangebyscore(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(entries[0], 2, Form::ZRANGEBYSCORE, call)
+}
+
+fn work_of_zrevrangebyscore(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(entries[0], 2, Form::ZREVRANGEBYSCORE, call)
+}
+
+fn work_of_zrangebylex(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(entries[0], 2, Form::ZRANGEBYLEX, call)
+}
+
+fn work_of_zrevrangebylex(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(entries[0], 2, Form::ZREVRANGEBYLEX, call)
+}
+
+fn work_of_zrangestore(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    work(entries[1], 3, Form::STORE, call)
+}
+
 /// By what a range is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
@@ -264,6 +298,16 @@ struct Form {
 
 impl Form {
     const ANY: Self = Self { by: None, reverse: None, is_store: false };
+    const STORE: Self = Self { is_store: true, ..Self::ANY };
+    const ZREVRANGE: Self = Self::of(By::Rank, true);
+    const ZRANGEBYSCORE: Self = Self::of(By::Score, false);
+    const ZREVRANGEBYSCORE: Self = Self::of(By::Score, true);
+    const ZRANGEBYLEX: Self = Self::of(By::Lex, false);
+    const ZREVRANGEBYLEX: Self = Self::of(By::Lex, true);
+
+    const fn of(by: By, reverse: bool) -> Self {
+        Self { by: Some(by), reverse: Some(reverse), is_store: false }
+    }
 }
 
 /// A range with its options.

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::aside::Aside;
 use super::{Engine, Gone, Transaction, Watching};
 use crate::engine::wait::Waiter;
 use crate::parser::Batch;
@@ -43,6 +44,10 @@ enum Message {
         db: u16,
         client: Arc<Client>,
         answer: oneshot::Sender<(Box<Batch>, Option<Arc<Waiter>>)>,
+    },
+    Advance {
+        aside: Box<Aside>,
+        answer: oneshot::Sender<Box<Aside>>,
     },
     /// No answer.
     Forget(Arc<Waiter>),
@@ -95,6 +100,10 @@ impl Engine for Channel {
         client: Arc<Client>,
     ) -> Result<(Box<Batch>, Option<Arc<Waiter>>), Gone> {
         self.ask(|answer| Message::Block { batch, index, db, client, answer }).await
+    }
+
+    async fn advance(&self, aside: Box<Aside>) -> Result<Box<Aside>, Gone> {
+        self.ask(|answer| Message::Advance { aside, answer }).await
     }
 
     async fn forget(&self, waiter: Arc<Waiter>) {

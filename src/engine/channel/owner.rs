@@ -11,7 +11,7 @@ use super::Message;
 use crate::command::{Call, Held, Keyspace, Parts, Progress, Run, Step, Tables};
 use crate::engine::serve::{self, Hold, Ready, Tried};
 use crate::engine::wait::Place;
-use crate::engine::{FLUSH, Watched, held};
+use crate::engine::{FLUSH, Watched, aside, held};
 use crate::parser::{Batch, Verdict};
 use crate::server::home::Home;
 use crate::server::{Count, Server, Tally, now};
@@ -138,6 +138,17 @@ impl Owner {
                 };
                 let _ = answer.send((batch, waiter));
             }
+            Message::Advance { mut aside, answer } => {
+                let server = Arc::clone(&self.server);
+                if aside.copied().is_some() {
+                    aside.copy(&self.owned(), &server);
+                } else {
+                    let mut ready = Ready::default();
+                    aside.step(&mut self.owned(), &server, &mut ready);
+                    self.serve(&mut ready);
+                }
+                let _ = answer.send(aside);
+            }
             Message::Forget(waiter) => waiter.leave_all(&mut self.owned()),
             Message::Watch { batch, index, db, mut watching, answer } => {
                 let request = &batch.requests[index];
@@ -191,6 +202,11 @@ impl Owner {
                 server: &server,
             };
             let keys = &keys[request.keys()];
+            if let Run::Long(long) = command.spec.run
+                && aside::is_called_for(long, &self.owned(), keys, &call)
+            {
+                break;
+            }
             let begun = (timed == Some(at)).then(Instant::now);
             if let Run::Block(block) = command.spec.run
                 && block.read_at_once(call.arguments()).is_none()

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use self::shards::{Lock, Shards, Unheld};
+use super::aside::{self, Aside};
 use super::serve::{self, Hold, Ready, Tried};
 use super::wait::{Place, Waiter};
 use super::{Engine, FLUSH, Gone, Transaction, Watched, Watching, held};
 use crate::command::{
-    Arguments, Call, Entries, Flags, Key, Parts, Progress, ReadManyRun, Run, Slots, Step, live, lookup, prune,
+    Arguments, Call, Entries, Flags, Key, Long, Parts, Progress, ReadManyRun, Run, Slots, Step, live, looked_up, prune,
 };
 use crate::parser::{Batch, Request, Verdict};
 use crate::reply::Reply;
@@ -107,7 +108,7 @@ impl Sharded {
         at
     }
 
-    /// Runs one request; false when it has to wait. `lock` is what the last one of this window left locked, and becomes
+    /// Runs one request; false when it has to wait, or is too long to be run here. `lock` is what the last one of this window left locked, and becomes
     /// what this one leaves: a pipeline on one key locks once.
     #[inline]
     fn run_one<'a>(
@@ -119,8 +120,45 @@ impl Sharded {
         tally: &Tally,
         ready: &mut Ready,
     ) -> bool {
-        let env = &self.server.env;
         match call.command.spec.run {
+            Run::Long(long) => self.run_long(long, lock, call, keys, reply, tally, ready),
+            run => self.run_as(run, None, lock, call, keys, reply, tally, ready),
+        }
+    }
+
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments)]
+    fn run_long<'a>(
+        &'a self,
+        long: &'static Long,
+        lock: &mut Lock<'a>,
+        call: &Call<'_>,
+        keys: &[Key],
+        reply: &mut Reply,
+        tally: &Tally,
+        ready: &mut Ready,
+    ) -> bool {
+        self.run_as(long.run, Some(long), lock, call, keys, reply, tally, ready)
+    }
+
+    /// Runs one request, as `run` says; false as for [`Sharded::run_one`].
+    ///
+    /// * `long`: for a command that may be too long to be run here. Inlined, so that others are not asked.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn run_as<'a>(
+        &'a self,
+        run: Run,
+        long: Option<&'static Long>,
+        lock: &mut Lock<'a>,
+        call: &Call<'_>,
+        keys: &[Key],
+        reply: &mut Reply,
+        tally: &Tally,
+        ready: &mut Ready,
+    ) -> bool {
+        let env = &self.server.env;
+        match run {
             Run::Read(run) => {
                 let (id, key) = (self.shards.part_of(call.db, keys[0].hash), keys[0]);
                 let mark = reply.mark();
@@ -135,8 +173,14 @@ impl Sharded {
                     }
                 }
                 let table = lock.shared(&self.shards, id, env);
+                let mut entry = live(table, key, call);
+                if let Some(long) = long
+                    && aside::is_long(long, &[entry], keys, call)
+                {
+                    return false;
+                }
                 held::remember(keys, call);
-                let mut entry = lookup(table, key, call, tally);
+                looked_up(entry.is_some(), key, call, tally);
                 if entry.is_some_and(|entry| entry.must_be_pruned(call.now)) {
                     // It stays locked exclusively, so nothing comes in between.
                     prune(&mut lock.exclusive(&self.shards, id, env).part(), key, call);
@@ -154,18 +198,20 @@ impl Sharded {
             }
             Run::ReadMany(run) => {
                 *lock = Lock::None;
-                self.read_many(run, keys, call, reply, tally);
+                return self.read_many(run, long, keys, call, reply, tally);
             }
             Run::WriteMany(run) => {
                 *lock = Lock::None;
                 let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
+                if long.is_some_and(|long| aside::is_called_for(long, &parts, keys, call)) {
+                    return false;
+                }
                 held::write_many(run, &mut parts, keys, call, reply, ready);
             }
             Run::Block(block) => {
                 *lock = Lock::None;
                 if let Some(run) = block.read_at_once(call.arguments()) {
-                    self.read_many(run, keys, call, reply, tally);
-                    return true;
+                    return self.read_many(run, None, keys, call, reply, tally);
                 }
                 let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
                 return serve::attempt(block, &mut parts, keys, call, reply, ready);
@@ -182,10 +228,14 @@ impl Sharded {
                     held::whole_and_keys(whole, &mut parts, keys, call, reply, ready);
                 } else {
                     let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
+                    if long.is_some_and(|long| aside::is_called_for(long, &parts, keys, call)) {
+                        return false;
+                    }
                     held::write_many(many, &mut parts, keys, call, reply, ready);
                 }
             }
             Run::Walk(_)
+            | Run::Long(_)
             | Run::Session(_)
             | Run::SessionOr(..)
             | Run::SessionElse(..)
@@ -197,23 +247,35 @@ impl Sharded {
         true
     }
 
-    /// Reads the keys shared, or exclusively if something within them is due.
-    fn read_many(&self, run: ReadManyRun, keys: &[Key], call: &Call<'_>, reply: &mut Reply, tally: &Tally) {
+    /// Reads the keys shared, or exclusively if something within them is due. False when that would be long.
+    fn read_many(
+        &self,
+        run: ReadManyRun,
+        long: Option<&'static Long>,
+        keys: &[Key],
+        call: &Call<'_>,
+        reply: &mut Reply,
+        tally: &Tally,
+    ) -> bool {
         let env = &self.server.env;
         let mark = reply.mark();
         {
             let tables = self.shards.read_all(self.parts_of(call.db, keys), env);
+            if long.is_some_and(|long| aside::is_called_for(long, &tables, keys, call)) {
+                return false;
+            }
             held::remember(keys, call);
             let entries = Entries::new(&tables, keys, call, tally);
             held::settle(run(&entries, call, reply), mark, reply);
             if !entries.is_stale() {
-                return;
+                return true;
             }
         }
         reply.rewind(mark);
         let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
         Slots::new(&mut parts, keys, call).prune();
         held::settle(run(&Entries::new(&parts, keys, call, tally), call, reply), mark, reply);
+        true
     }
 
     #[cold]
@@ -291,7 +353,7 @@ impl Sharded {
             let Verdict::Run(command) = request.verdict else { continue };
             db = super::selected(batch, request, db, self.shards.databases());
             ids.extend(batch.keys[request.keys()].iter().filter_map(|key| self.part_of_key(db, key)));
-            let is_whole = match command.spec.run {
+            let is_whole = match command.spec.run.plain() {
                 Run::Walk(_) | Run::Whole(_) => true,
                 Run::ManyOrWhole { is_whole, .. } => {
                     is_whole(Arguments { input: &batch.input, spans: &batch.spans[request.spans()] })
@@ -358,6 +420,24 @@ impl Engine for Sharded {
                 Tried::Behind => {}
             }
         }
+    }
+
+    async fn advance(&self, mut aside: Box<Aside>) -> Result<Box<Aside>, Gone> {
+        let env = &self.server.env;
+        if let Some(place) = aside.copied() {
+            let id = self.shards.part_of(place.db, place.hash);
+            aside.copy(&self.shards.read_all(SmallVec::from_slice(&[id]), env), &self.server);
+            return Ok(aside);
+        }
+        let mut ready = Ready::default();
+        {
+            let mut parts = self.shards.write_all(self.parts_of(aside.db(), aside.keys()), env);
+            aside.step(&mut parts, &self.server, &mut ready);
+        }
+        if !ready.is_empty() {
+            self.serve(&mut ready);
+        }
+        Ok(aside)
     }
 
     async fn forget(&self, waiter: Arc<Waiter>) {

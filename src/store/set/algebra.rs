@@ -78,6 +78,17 @@ impl Operation {
         (!members.is_empty()).then(|| form.fill(key, clock, &members))
     }
 
+    /// About how many members are gone through.
+    pub fn work(self, sets: &[Option<View<'_>>]) -> usize {
+        let lens = || sets.iter().map(|set| set.map_or(0, View::len));
+        let all = lens().fold(0, usize::saturating_add);
+        match self {
+            Self::Intersection => lens().min().unwrap_or(0).saturating_mul(sets.len()),
+            Self::Union => all,
+            Self::Difference => lens().next().unwrap_or(0).saturating_mul(sets.len()).min(all),
+        }
+    }
+
     fn visit<'a>(self, sets: &[Option<View<'a>>], visit: impl FnMut(Member<'a>) -> Flow) -> Flow {
         match (self, sets) {
             (Self::Intersection, _) => match sets.iter().copied().collect::<Option<Vec<_>>>() {

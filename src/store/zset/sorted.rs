@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::items::{Border, Item, Place};
 use super::tree::{Position, Range, Spot, Tree};
+use crate::store::copy::{Budget, Copied};
 use crate::store::hash_member;
 use crate::store::members::{Element, Members};
 
@@ -77,6 +78,19 @@ pub enum Change {
 impl Sorted {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The beginning of a copy of `from`: of no use before it is finished, but to be dropped.
+    pub fn unfinished(from: &Self) -> Self {
+        Self { tree: Tree::unfinished(&from.tree), index: Members::unfinished(&from.index) }
+    }
+
+    /// Copies more of `from`, of which this is a copy that is not finished.
+    pub fn extend_from(&mut self, from: &Self, budget: &mut Budget) -> Copied {
+        match self.tree.extend_from(&from.tree, budget) {
+            Copied::All => self.index.extend_from(&from.index, budget),
+            other => other,
+        }
     }
 
     /// Gives `member` the score that `decide` makes of its present one (None: it is not there). With None it

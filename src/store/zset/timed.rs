@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::{Sorted, View};
+use crate::store::copy::{Budget, Copied};
 use crate::store::timed::Timed;
 use crate::store::{Content, Entry, Kind};
 
@@ -19,6 +20,19 @@ impl TimedSorted {
     /// A set in which no member has a deadline.
     pub fn new(sorted: Sorted) -> Self {
         Self { sorted, deadlines: Timed::new(Default::default()) }
+    }
+
+    /// The beginning of a copy of `from`: of no use before it is finished, but to be dropped.
+    pub fn unfinished(from: &Self) -> Self {
+        Self { sorted: Sorted::unfinished(&from.sorted), deadlines: Timed::unfinished(&from.deadlines) }
+    }
+
+    /// Copies more of `from`, of which this is a copy that is not finished.
+    pub fn extend_from(&mut self, from: &Self, budget: &mut Budget) -> Copied {
+        match self.sorted.extend_from(&from.sorted, budget) {
+            Copied::All => self.deadlines.extend_from(&from.deadlines, budget),
+            other => other,
+        }
     }
 
     /// Sets or clears the deadline of a member that is there.

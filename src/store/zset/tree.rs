@@ -10,6 +10,7 @@
 //! of members can say where each is; whoever moves items from leaf to leaf is told of each.
 
 use super::items::{self, Border, Item, Items, Places};
+use crate::store::copy::{self, Budget, Copied};
 use crate::store::pack::{self, Buffer};
 
 /// Most children of a branch, most items of a leaf. Within a leaf a search is linear.
@@ -104,6 +105,38 @@ impl Tree {
             last: 0,
             len: 0,
         }
+    }
+
+    /// The beginning of a copy of `from`: of no use before it is finished, but to be dropped.
+    pub fn unfinished(from: &Self) -> Self {
+        Self {
+            leaves: Vec::with_capacity(from.leaves.len()),
+            branches: Vec::with_capacity(from.branches.len()),
+            free_leaves: Vec::new(),
+            free_branches: Vec::new(),
+            ..*from
+        }
+    }
+
+    /// Copies more nodes of `from`, of which this is a copy that is not finished.
+    pub fn extend_from(&mut self, from: &Self, budget: &mut Budget) -> Copied {
+        /// Bytes of a leaf that take about as long as the overhead of one item.
+        const BYTES: usize = 64;
+        let cost = |leaf: &Leaf| leaf.pack.len() / BYTES + 1;
+        let copied = copy::append(&from.leaves, &mut self.leaves, budget, cost, Leaf::clone);
+        if copied != Copied::All {
+            return copied;
+        }
+        let cost = |branch: &Branch| branch.children.len();
+        let copied = copy::append(&from.branches, &mut self.branches, budget, cost, Branch::clone);
+        if copied == Copied::All {
+            if (self.len, self.root, self.height) != (from.len, from.root, from.height) {
+                return Copied::Changed;
+            }
+            self.free_leaves.clone_from(&from.free_leaves);
+            self.free_branches.clone_from(&from.free_branches);
+        }
+        copied
     }
 
     pub fn len(&self) -> usize {
