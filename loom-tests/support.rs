@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use kiba::config::Config;
+use kiba::engine::aside::{Aside, Stage};
 use kiba::engine::sharded::Sharded;
 use kiba::engine::wait::Waiter;
 use kiba::engine::{Engine, Transaction, Watching};
@@ -33,8 +34,14 @@ pub struct Keys {
 
 impl Model {
     pub fn new() -> Self {
+        Self::with("")
+    }
+
+    /// An engine with more options, one a line.
+    pub fn with(options: &str) -> Self {
         // The unseeded hasher, so that a model explores the same executions every time.
-        let config = Config::from_text("shards 2\ndatabases 1\nhasher fnv\n").expect("a valid configuration");
+        let text = format!("shards 2\ndatabases 1\nhasher fnv\n{options}");
+        let config = Config::from_text(&text).expect("a valid configuration");
         let server = Server::new(Arc::new(config), None);
         let model = Self { engine: Sharded::new(Arc::clone(&server)), server };
         // Makes the database here: its `OnceLock` is std's, which loom does not know to order anything.
@@ -58,6 +65,21 @@ impl Model {
         let (batch, done) = now(self.engine.execute(batch, 0..requests, 0)).expect("the engine answers");
         assert_eq!(done, requests);
         written(&batch.reply)
+    }
+
+    /// Runs a long command on copies of its keys; its reply.
+    pub fn run_aside(&self, request: &str) -> String {
+        let (batch, at) = now(self.engine.execute(self.batch(request), 0..1, 0)).expect("the engine answers");
+        assert_eq!(at, 0, "not long");
+        let mut aside = Box::new(Aside::new(batch, 0, 0));
+        while aside.stage() != Stage::Done {
+            if aside.stage() == Stage::Work {
+                aside.work(&self.server);
+            } else {
+                aside = now(self.engine.advance(aside)).expect("the engine answers");
+            }
+        }
+        written(&aside.into_batch(&self.server).reply)
     }
 
     /// Runs a blocking command; its reply, or who waits for it.

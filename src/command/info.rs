@@ -155,6 +155,7 @@ fn stats(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     fields.add("client_query_buffer_limit_disconnections", stats.query_limit_disconnections());
     fields.add("client_output_buffer_limit_disconnections", stats.output_limit_disconnections());
     fields.add("kiba_panics", stats.panics());
+    fields.add("kiba_long_commands_aside", stats.worked_aside());
 }
 
 fn replication(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {

@@ -378,6 +378,7 @@ const SMALL: &[(&str, &str)] = &[
     ("set-max-listpack-value", "5"),
     ("hash-max-listpack-entries", "3"),
     ("hash-max-listpack-value", "5"),
+    ("long-command-elements", "2"),
 ];
 
 fn check(peers: &[Peer], settings: &[(&str, &str)]) {

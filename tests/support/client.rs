@@ -137,6 +137,14 @@ impl Client {
         self.read()
     }
 
+    /// Whether something has come, or the connection has ended. Does not wait.
+    pub fn has_arrived(&mut self) -> bool {
+        self.stream.set_nonblocking(true).expect("TCP allows it");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("TCP allows it");
+        !self.buffer.is_empty() || peeked.is_ok()
+    }
+
     /// Reads one reply.
     pub fn read(&mut self) -> Value {
         self.try_read().expect("the server does not hang up")

@@ -21,6 +21,7 @@ mod introspection;
 mod key;
 mod keyspace;
 mod list;
+mod long;
 mod member_expiry;
 mod monitor;
 mod notifications;

@@ -11,8 +11,8 @@ const SCRIPT: &str = include_str!("oracle.txt");
 const UNORDERED: &[&str] = &["SMEMBERS", "KEYS", "SINTER", "SUNION", "SDIFF", "SPOP", "SRANDMEMBER"];
 
 /// The requests with their replies; in replies that have no order it is taken out.
-fn conversation(peer: Peer) -> Vec<(&'static str, Vec<u8>)> {
-    let server = peer.start();
+fn conversation(peer: Peer, options: &[&str]) -> Vec<(&'static str, Vec<u8>)> {
+    let server = peer.start_with(options);
     let mut client = server.client();
     let lines = SCRIPT.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let talk = |line: &'static str| {
@@ -49,12 +49,21 @@ fn compare(expected: &[(&str, Vec<u8>)], found: &[(&str, Vec<u8>)], who: &str) {
 
 #[test]
 fn both_engines_say_the_same() {
-    compare(&conversation(Peer::Sharded), &conversation(Peer::Channel), "channel");
+    compare(&conversation(Peer::Sharded, &[]), &conversation(Peer::Channel, &[]), "channel");
+}
+
+/// Nearly every command that can be is worked off on copies of its keys.
+#[test]
+fn copies_say_the_same() {
+    let expected = conversation(Peer::Sharded, &[]);
+    for peer in Peer::ENGINES {
+        compare(&expected, &conversation(peer, &["--long-command-elements", "1"]), "copies");
+    }
 }
 
 #[test]
 fn redis_says_the_same() {
     if Peer::has_redis() {
-        compare(&conversation(Peer::Redis), &conversation(Peer::Sharded), "sharded");
+        compare(&conversation(Peer::Redis, &[]), &conversation(Peer::Sharded, &[]), "sharded");
     }
 }

@@ -26,6 +26,12 @@ const PLANTED: &[Planted] = &[
         test: "transactions_that_watch_what_the_other_writes_do_not_both_run",
         bug: "watched-keys-not-locked",
     },
+    Planted {
+        model: "aside",
+        test: "a_member_that_moves_from_one_key_to_the_other_is_seen_once",
+        bug: "copies-not-looked-at",
+    },
+    Planted { model: "aside", test: "what_is_stored_is_what_the_keys_are_then", bug: "stored-without-looking" },
     Planted { model: "wait", test: "a_push_serves_a_waiter_or_finds_it_gone", bug: "waiter-claimed-without-exchange" },
     Planted {
         model: "wait",
