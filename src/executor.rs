@@ -54,6 +54,9 @@ impl Drop for Blocked {
     }
 }
 
+/// How long a long command leaves its keys alone when others wait for locks: a tick of the runtime's timers.
+const GIVE_WAY: Duration = Duration::from_millis(1);
+
 /// Why [`Executor::run`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -243,12 +246,17 @@ impl<E: Engine> Executor<E> {
             if turn.is_none() || client.is_killed() {
                 return Ok((aside.into_batch(&server), Outcome::Drop));
             }
+            let waited = server.env.contended.load(Ordering::Relaxed);
             aside = match aside.stage() {
                 Stage::Work => work(aside, &server).await?,
                 _ => self.engine.advance(aside).await?,
             };
-            // Others are served between two slices.
-            tokio::task::yield_now().await;
+            if server.env.contended.load(Ordering::Relaxed) == waited {
+                tokio::task::yield_now().await;
+            } else {
+                // Who waits for a lock takes a moment to wake up, and would find it taken by the next slice.
+                tokio::time::sleep(GIVE_WAY).await;
+            }
         }
         let mut batch = aside.into_batch(&server);
         // It may have taken long, and times to live count from now.

@@ -51,7 +51,7 @@ fn serve(config: Config) -> Result<(), String> {
         set.map_err(|error| error.to_string())?;
     }
     let server = Server::new(Arc::new(config), Some(log));
-    runtimes.block_on(async {
+    let outcome = runtimes.block_on(async {
         match server.config.engine() {
             EngineKind::Sharded => {
                 run(&server, Arc::new(Sharded::new(Arc::clone(&server)).start_sweeper()), &runtimes).await
@@ -60,7 +60,10 @@ fn serve(config: Config) -> Result<(), String> {
                 run(&server, Arc::new(Channel::new(Arc::clone(&server), runtimes.home())), &runtimes).await
             }
         }
-    })
+    });
+    // A long command may have far to go, and nobody waits for its answer any more.
+    runtimes.end();
+    outcome
 }
 
 async fn run<E: Engine>(server: &Arc<Server>, engine: Arc<E>, runtimes: &Runtimes) -> Result<(), String> {

@@ -35,10 +35,10 @@ const COPIED_MAX: usize = 16;
 /// How often it is begun on copies before the keys are held.
 const STARTS_MAX: usize = 3;
 
-/// Slices in which as many elements are copied as make a command long, and most elements of one: about a tenth of a
+/// Slices in which as many elements are copied as make a command long, and most elements of one: some tenths of a
 /// millisecond.
-const SLICES: usize = 32;
-const SLICE_MAX: usize = 4096;
+const SLICES: usize = 64;
+const SLICE_MAX: usize = 2048;
 
 /// Whether a command is to be worked off aside. Its keys are held, at least shared.
 pub fn is_called_for(long: &Long, tables: &dyn Tables, keys: &[Key], call: &Call<'_>) -> bool {

@@ -87,6 +87,14 @@ impl Runtimes {
         self.main.block_on(main)
     }
 
+    /// Ends without waiting for what is still going on.
+    pub fn end(self) {
+        self.main.shutdown_background();
+        if let Some(one) = self.one {
+            one.shutdown_background();
+        }
+    }
+
     /// Where the tasks are wanted that serve all clients.
     pub fn home(&self) -> Arc<Home> {
         Arc::clone(&self.home)

@@ -135,6 +135,14 @@ impl Sorted {
     /// Removes the items with the ranks from `start` to below `end`, which is at most the length.
     pub fn remove_range(&mut self, start: usize, end: usize) {
         let mut left = end.saturating_sub(start);
+        let kept = self.len().saturating_sub(left);
+        if kept < left / 2 {
+            // Fewer are put into another set than would be taken out of this one.
+            let mut rest = Self::new();
+            self.range(0, start).chain(self.range(end, self.len())).for_each(|item| rest.insert(item));
+            *self = rest;
+            return;
+        }
         while left > 0 {
             let Position { leaf, border, .. } = self.tree.select(start);
             let items = self.tree.items(leaf);
