@@ -250,7 +250,8 @@ impl CopyOptions {
         Ok(options)
     }
 }
-/// What COPY goes through: everything.
-fn work_of_copy(entries: &[Option<&Entry>], _: &Call<'_>) -> usize {
-    entries.first().copied().flatten().map_or(0, elements)
+/// What COPY goes through: everything, unless it is not to be copied.
+fn work_of_copy(entries: &[Option<&Entry>], call: &Call<'_>) -> usize {
+    let is_free = matches!(entries, [_, None]) || CopyOptions::parse(call).is_ok_and(|options| options.replaces);
+    entries.first().copied().flatten().filter(|_| is_free).map_or(0, elements)
 }

@@ -93,7 +93,7 @@ each_engine! {
                 total += 2;
             });
             let stored = reply.int() as usize;
-            assert!((before..=total).contains(&stored) && (stored - COUNT) % 2 == 0, "{before} {stored} {total}");
+            assert!((before..=total).contains(&stored) && (stored - COUNT).is_multiple_of(2), "{before} {stored} {total}");
             client.check("SCARD d", format!(":{stored}\r\n"));
             count >= 3
         });

@@ -204,9 +204,10 @@ const LONG: &[&str] = &[
     "ZINTERSTORE d 2 z few",
     "ZDIFFSTORE d 2 z few",
     "DUMP l",
-    "COPY h d",
+    "COPY h e",
     "COPY z d DB 1",
     "COPY z s REPLACE",
+    "COPY z d REPLACE",
 ];
 
 #[test]
@@ -354,7 +355,7 @@ fn an_empty_result_removes_the_target_and_an_error_leaves_it() {
         let error = "-ERR One or more scores can't be converted into double\r\n";
         assert_eq!(peer.finish(peer.begin("SORT l STORE d")), error);
         assert_eq!(peer.run("GET d"), "$6\r\nbefore\r\n");
-        assert_eq!(peer.finish(peer.begin("COPY s d")), ":0\r\n");
+        assert_eq!(peer.run("COPY s d"), ":0\r\n");
         assert_eq!(peer.run("GET d"), "$6\r\nbefore\r\n");
     });
 }
@@ -393,6 +394,7 @@ fn little_of_something_large_is_done_with_the_key_held() {
             "SMEMBERS few",
             "ZINTERCARD 0 z",
             "COPY s s",
+            "COPY s few",
             "COPY s d DB 99",
             "SORT l BY w_* LIMIT 0 1",
         ] {

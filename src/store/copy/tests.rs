@@ -35,7 +35,7 @@ fn change(entry: &mut Entry, kind: Type, is_timed: bool, number: u32, is_added: 
         Type::List => {
             let mut list = list::Edit::of(entry, &limits).expect("a list");
             if is_added {
-                list.push(if number % 2 == 0 { End::Front } else { End::Back }, &name);
+                list.push(if number.is_multiple_of(2) { End::Front } else { End::Back }, &name);
             } else if list.len() > 1 {
                 list.remove(number as usize % list.len());
             }
