@@ -545,8 +545,13 @@ impl Garbage for Entry {
 
 impl Garbage for Raw {
     fn is_heavy(&self) -> bool {
-        // Below this freeing takes some microseconds.
-        self.len() > 64
+        /// Freeing fewer small ones takes some microseconds.
+        const KEYS: usize = 64;
+        let mut is_heavy = self.len() > KEYS;
+        if !is_heavy {
+            self.each(&mut |entry| is_heavy |= entry.is_heavy());
+        }
+        is_heavy
     }
 }
 
@@ -587,6 +592,15 @@ pub(super) mod tests {
         fn records(&self) -> usize {
             self.side.wheel.as_ref().map_or(0, |wheel| wheel.len())
         }
+    }
+
+    #[test]
+    fn a_table_of_few_keys_is_freed_elsewhere_when_one_of_them_is_large() {
+        let mut owned = Owned::new();
+        owned.slot(b"small", START, |slot| slot.set(content(b"v"), Deadline::Clear));
+        assert!(!owned.table.is_heavy());
+        owned.slot(b"large", START, |slot| slot.set(content(&[b'x'; 1 << 20]), Deadline::Clear));
+        assert!(owned.table.is_heavy());
     }
 
     #[test]
