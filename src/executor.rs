@@ -242,21 +242,29 @@ impl<E: Engine> Executor<E> {
             () = poll_fn(|cx| client.poll_killed(cx)) => None,
             turn = server.turns.acquire() => turn.ok(),
         };
+        let calls = &server.stats.calls;
+        let is_timed = calls.sample(1).is_some();
+        let mut took = Duration::ZERO;
         while aside.stage() != Stage::Done {
             if turn.is_none() || client.is_killed() {
                 return Ok((aside.into_batch(&server), Outcome::Drop));
             }
             let waited = server.env.contended.load(Ordering::Relaxed);
+            let begun = Instant::now();
             aside = match aside.stage() {
                 Stage::Work => work(aside, &server).await?,
                 _ => self.engine.advance(aside).await?,
             };
+            took += begun.elapsed();
             if server.env.contended.load(Ordering::Relaxed) == waited {
                 tokio::task::yield_now().await;
             } else {
                 // Who waits for a lock takes a moment to wake up, and would find it taken by the next slice.
                 tokio::time::sleep(GIVE_WAY).await;
             }
+        }
+        if is_timed {
+            calls.took(aside.command(), took);
         }
         let mut batch = aside.into_batch(&server);
         // It may have taken long, and times to live count from now.

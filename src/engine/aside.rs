@@ -138,6 +138,10 @@ impl Aside {
         self.stage
     }
 
+    pub fn command(&self) -> &'static Command {
+        self.command
+    }
+
     pub fn db(&self) -> u16 {
         self.db
     }

@@ -88,7 +88,8 @@ impl Sharded {
                 };
                 let begun = (timed == Some(at)).then(Instant::now);
                 let has_run = self.run_one(&mut lock, &call, &keys[request.keys()], reply, &tally, &mut ready);
-                if let Some(begun) = begun {
+                let is_left = !has_run && matches!(command.spec.run, Run::Long(_));
+                if let Some(begun) = begun.filter(|_| !is_left) {
                     calls.took(command, begun.elapsed());
                 }
                 if !ready.is_empty() {
