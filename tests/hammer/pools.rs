@@ -301,14 +301,21 @@ fn elements_of(value: &Value) -> (String, Vec<String>) {
 /// Takes elements into a list of its own first, and out of that when the work is done.
 pub fn consume_reliably(stage: &Stage, random: &mut fastrand::Rng, who: usize) -> Log {
     let mut worker = Reliable { log: Log { who, ..Log::default() }, own: format!("own:{who}"), held: Held::Nothing };
+    let mut id = 0;
     while stage.phase() < Phase::End {
         let mut life = Life::begin(stage, random, Phase::End);
+        if matches!(worker.held, Held::Perhaps(_) | Held::PerhapsElement(_)) {
+            // What the life before has asked for is done, or never will be.
+            stage.over(id);
+        }
+        id = life.id();
         worker.recover(&mut life);
         while life.lives() && stage.phase() < Phase::End {
             worker.work(&mut life);
         }
         worker.log.deaths += 1;
     }
+    stage.over(id);
     while worker.held != Held::Nothing {
         worker.recover(&mut Life::immortal(stage, random));
     }
