@@ -79,6 +79,10 @@ impl Stage {
 
     /// A time at which the server has forgotten a connection that is over.
     pub fn over(&self, id: i64) -> Tick {
+        if id == 0 {
+            // It died before it had a number, and has done nothing.
+            return self.tick();
+        }
         let mut life = Life::immortal(self, &mut fastrand::Rng::new());
         let since = Instant::now();
         while life.call(&["CLIENT", "LIST", "ID", &id.to_string()]).reply().is_some_and(|list| !list.text().is_empty())
