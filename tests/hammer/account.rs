@@ -418,6 +418,9 @@ impl Books<'_> {
 
     fn copies(&mut self) {
         for log in self.logs {
+            for (number, copy, value) in &log.stale {
+                self.find(Kind::Stale, format!("{} keeps {copy} of key {number}, which is {value}", log.who));
+            }
             for (number, copy) in &log.copies {
                 let value = self.facts.cached.get(number);
                 if value != Some(copy) {

@@ -97,7 +97,10 @@ impl<'a> Reader<'a> {
 
     fn read(&mut self, log: &mut Log) {
         let number = self.life.random.usize(..CACHED);
-        if self.copies.contains_key(&number) && self.life.random.u8(..16) > 0 {
+        if let Some(copy) = self.copies.get(&number).cloned() {
+            if self.life.random.u8(..16) == 0 {
+                self.compare(number, &copy, log);
+            }
             return;
         }
         if self.way == Way::OptIn && self.life.random.u8(..4) > 0 {
@@ -118,6 +121,14 @@ impl<'a> Reader<'a> {
         }
         // A push that came before the reply tells of what was before; one that is dropped here was heard too late.
         self.hear(Duration::ZERO, log);
+    }
+
+    /// Looks whether a copy is what the server has, or this is told that it is not.
+    fn compare(&mut self, number: usize, copy: &str, log: &mut Log) {
+        let Some(Value::Bulk(value)) = self.life.call(&["GET", &key(number)]).reply() else { return };
+        if value != copy.as_bytes() && self.settle(log) && self.copies.get(&number).is_some_and(|it| it == copy) {
+            log.stale.push((number, copy.to_owned(), String::from_utf8_lossy(&value).into()));
+        }
     }
 
     /// Listens for so long.

@@ -11,6 +11,7 @@ mod support;
 
 mod account;
 mod caches;
+mod faults;
 mod link;
 mod pools;
 mod pubsub;

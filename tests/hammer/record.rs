@@ -51,7 +51,8 @@ pub struct Log {
 
     /// What was kept of keys and never invalidated.
     pub copies: Vec<(usize, String)>,
-    /// Last values written, by key; `None` when the writer vanished.
+    /// Copies of keys that were not what the server had: the key, the copy, and the value.
+    pub stale: Vec<(usize, String, String)>,
     pub invalidations: u64,
 
     /// Replies of UNBLOCKED, and waits that were ended like that.
