@@ -149,8 +149,7 @@ fn run(options: &Options) -> Result<()> {
         }
     }
     let others = Median::of(samples.iter().map(|sample| sample.others)).unwrap_or_default();
-    let noise =
-        format!("other processes used {:.2} cores meanwhile ({:.2}-{:.2})", others.mid, others.min, others.max);
+    let noise = format!("other processes used {:.2} cores meanwhile ({:.2}-{:.2})", others.mid, others.min, others.max);
     println!("\n{}{noise}", table.text(2));
     let body = format!(
         "* messages of {} bytes; {} rounds of {} s a case, medians\n* {noise}\n\n{}",
