@@ -66,6 +66,14 @@ enum End {
 /// Whoever says nothing for so long will not say more: much longer than any of the waits.
 const SILENCE: Duration = Duration::from_millis(500);
 
+impl End {
+    /// The same, or one that all servers have: 7.0 does not end the connection of a muted client that says QUIT.
+    fn of(self, steps: &[&str]) -> Self {
+        let is_muted = steps.iter().any(|step| step.starts_with("CLIENT REPLY"));
+        if is_muted && self == Self::Quit { Self::HalfClose } else { self }
+    }
+}
+
 /// What there was to see.
 #[derive(Debug, PartialEq)]
 struct Seen {
@@ -140,8 +148,6 @@ impl Stage {
                 ["GET k", "LRANGE l 0 -1", "LRANGE l2 0 -1", "XLEN x"].map(|request| self.watcher.call(request)),
             );
         }
-        // 7.0 forgets about a muted client that says QUIT.
-        let is_over = is_over || end == End::Quit && steps.iter().any(|step| step.starts_with("CLIENT REPLY"));
         Seen { is_over, replies, news, data }
     }
 
@@ -149,9 +155,9 @@ impl Stage {
     fn wait_until_idle(&mut self, own: &str) {
         let since = Instant::now();
         // Longer than any of the waits.
-        const QUIET: Duration = Duration::from_millis(20);
-        let (mut last, mut quiet) = (String::new(), Instant::now());
-        while quiet.elapsed() < QUIET {
+        const QUIET: Duration = Duration::from_millis(50);
+        let (mut last, mut quiet, mut enough) = (String::new(), Instant::now(), SILENCE);
+        while quiet.elapsed() < enough {
             let list = self.watcher.call("CLIENT LIST").text();
             let line = list.lines().find(|line| line.contains(own)).unwrap_or_default();
             let fields = |name: &str| line.split(' ').find(|it| it.starts_with(name)).unwrap_or_default().to_owned();
@@ -159,6 +165,8 @@ impl Stage {
             if now != last || now.contains("flags=b") {
                 (last, quiet) = (now, Instant::now());
             }
+            // It may be gone, or not have begun.
+            enough = if line.is_empty() || line.contains("cmd=NULL") { SILENCE } else { QUIET };
             assert!(since.elapsed() < PATIENCE, "never idle: {line}");
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -217,6 +225,14 @@ fn differs_on_purpose(steps: &[&str], end: End) -> bool {
         let first = steps.iter().position(|step| step.starts_with(first));
         first.is_some_and(|first| steps[first..].iter().any(|step| step.starts_with(second)))
     };
+    // Redis tells of all changes of one turn of its loop at once, unless the client has gone.
+    if before("CLIENT TRACKING ON BCAST", "RESET") || before("CLIENT TRACKING ON BCAST", "CLIENT TRACKING OFF") {
+        return true;
+    }
+    // What MONITOR shows is muted a batch at a time.
+    if before("MONITOR", "CLIENT REPLY") && steps.len() > 2 {
+        return true;
+    }
     // What a client has sent runs after a pause, though it sends no more; Redis drops it.
     if end != End::Quit && steps.iter().any(|step| step.starts_with("CLIENT PAUSE")) {
         return true;
@@ -263,8 +279,11 @@ fn two_steps_in_both_orders_answer_alike() {
     let mut sequences = Vec::new();
     for first in STEPS {
         for second in STEPS {
-            sequences.push((vec![*first, *second], End::Quit));
-            sequences.push((vec![*first, *second], End::HalfClose));
+            for end in [End::Quit, End::HalfClose] {
+                let steps = vec![*first, *second];
+                let end = end.of(&steps);
+                sequences.push((steps, end));
+            }
         }
     }
     compare(&sequences, 0);
@@ -276,10 +295,11 @@ fn random_sequences_answer_alike() {
     let count = std::env::var("KIBA_SEQUENCES").ok().and_then(|text| text.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let mut random = fastrand::Rng::with_seed(seed);
-    let sequences: Vec<_> = (0..count.unwrap_or(600))
+    let sequences: Vec<_> = (0..count.unwrap_or(400))
         .map(|_| {
-            let steps = (0..random.usize(3..=8)).map(|_| STEPS[random.usize(..STEPS.len())]).collect();
-            (steps, [End::Quit, End::Quit, End::HalfClose, End::Reset][random.usize(..4)])
+            let steps: Vec<_> = (0..random.usize(3..=8)).map(|_| STEPS[random.usize(..STEPS.len())]).collect();
+            let end = [End::Quit, End::Quit, End::HalfClose, End::Reset][random.usize(..4)].of(&steps);
+            (steps, end)
         })
         .collect();
     compare(&sequences, seed);
