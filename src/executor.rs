@@ -129,7 +129,7 @@ impl<E: Engine> Executor<E> {
             batch.reply.begin(None);
             let first = *at;
             let admission = admit(&self.server, session, &request);
-            let is_shown = matches!(admission, Admission::Data | Admission::Session(_) | Admission::Control(_));
+            let is_run = matches!(admission, Admission::Data | Admission::Session(_) | Admission::Control(_));
             let outcome = match admission {
                 Admission::Data => {
                     let end = self.run_of_data(&batch, *at);
@@ -207,15 +207,18 @@ impl<E: Engine> Executor<E> {
                     Outcome::Done
                 }
             };
-            if is_shown {
+            if is_run {
                 self.count(&mut batch, first..*at);
-                if self.server.monitors.is_any() {
-                    self.show(&batch, first..*at);
-                }
+            }
+            // Redis shows an EXEC that was refused.
+            if self.server.monitors.is_any() && (is_run || is_exec(&request) || is_malformed_exec(&request)) {
+                self.show(&batch, first..*at);
             }
             self.forget_caching(&request);
-            let mark = if is_push(&request) { batch.reply.mark() } else { mark };
-            self.mute(replies, mark, &mut batch);
+            let mark = if is_run && is_push(&request) { batch.reply.mark() } else { mark };
+            // CLIENT REPLY ON answers even when it is the request that was to be skipped.
+            let is_unmuted = replies != Replies::On && self.session().replies == Replies::On && is_reply(&request);
+            self.mute(if is_unmuted { Replies::On } else { replies }, mark, &mut batch);
             if outcome != Outcome::Done {
                 return Ok((batch, outcome));
             }
@@ -542,6 +545,9 @@ fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
     if session.resp == Resp::V2 && session.client.is_subscriber() && !may_subscriber(command) {
         return Admission::Refuse(Error::OnlyWhileSubscribed(command.full_name));
     }
+    if session.client.is_monitor.load(Ordering::Relaxed) && is_about_keys(command) {
+        return Admission::Refuse(Error::Other("ERR Replica can't interact with the keyspace"));
+    }
     if session.queue.is_some() {
         if command.flags.has(Flags::NO_MULTI) {
             return Admission::Refuse(Error::Other("ERR Command not allowed inside a transaction"));
@@ -580,9 +586,20 @@ fn count_rejected(server: &Server, request: &Request) {
     }
 }
 
+/// Whether a client may not ask for a command while it monitors, which is what a replica may not either.
+#[cold]
+fn is_about_keys(command: &Command) -> bool {
+    [Flags::READONLY, Flags::WRITE, Flags::MAY_REPLICATE].iter().any(|&flag| command.flags.has(flag))
+}
+
 /// Whether the reply is made of pushes, which CLIENT REPLY does not mute.
 fn is_push(request: &Request) -> bool {
     matches!(request.verdict, Verdict::Run(command) if command.flags.has(Flags::PUSHES))
+}
+
+/// Whether it is a CLIENT REPLY.
+fn is_reply(request: &Request) -> bool {
+    matches!(request.verdict, Verdict::Run(command) if command.full_name == "client|reply")
 }
 
 #[cold]

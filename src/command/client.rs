@@ -297,6 +297,10 @@ fn reply_mode(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Resu
         session.replies = Replies::On;
         reply.ok();
     } else if call.is(2, "off") {
+        if session.replies == Replies::On {
+            // What MONITOR has shown so far is not muted.
+            super::deliver(session, reply);
+        }
         session.replies = Replies::Off;
     } else if call.is(2, "skip") {
         if session.replies != Replies::Off {
@@ -308,7 +312,7 @@ fn reply_mode(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Resu
     Ok(Next::Continue)
 }
 
-/// CLIENT UNBLOCK id [TIMEOUT | ERROR] -> 1 when it was blocked; nothing blocks yet.
+/// CLIENT UNBLOCK id [TIMEOUT | ERROR] -> 1 when it was blocked.
 fn unblock(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
     if call.len() > 4 {
         help::wrong_form(call, reply);

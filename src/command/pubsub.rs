@@ -185,6 +185,9 @@ fn spublish(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next,
 
 /// SUBSCRIBE name ... -> a push for each name, with the number of subscriptions.
 fn subscribe(feed: Feed, session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
+    if feed == Feed::Shard && session.is_executing {
+        return Err(Error::Other("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"));
+    }
     let kind = [&b"subscribe"[..], b"psubscribe", b"ssubscribe"][feed as usize];
     for name in call.args(1) {
         let count = call.server.pubsub.subscribe(&session.client, feed, name);

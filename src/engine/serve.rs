@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::held;
 use super::wait::{Place, Waiter};
-use crate::command::{Attempt, Block, Call, Key, Parts, Slots, Turn};
+use crate::command::{Attempt, Block, Call, Key, Parts, Slots, Turn, Waiting};
 use crate::parser::{Batch, Verdict};
 use crate::reply::Reply;
 use crate::server::clients::Client;
@@ -88,22 +88,7 @@ pub fn attempt(
     reply: &mut Reply,
     ready: &mut Ready,
 ) -> bool {
-    if unserved(block, parts, keys, call).next().is_some() {
-        return false;
-    }
-    let mark = reply.mark();
-    held::remember(keys, call);
-    let existed = held::existing(parts, keys, call);
-    match (block.attempt)(&mut Slots::new(parts, keys, call), call, Turn::First, reply) {
-        Ok(Attempt::Wait(how)) => {
-            held::apply_all(how.effects, parts, keys, &existed, call, ready);
-            reply.rewind(mark);
-            return false;
-        }
-        Ok(Attempt::Done(effects)) => held::apply_all(effects, parts, keys, &existed, call, ready),
-        Err(error) => held::settle(Err(error), mark, reply),
-    }
-    true
+    unserved(block, parts, keys, call).next().is_none() && run(block, parts, keys, call, reply, ready).is_none()
 }
 
 /// Runs a blocking command that may not wait, as in a transaction.
@@ -115,18 +100,37 @@ pub fn at_once(
     reply: &mut Reply,
     ready: &mut Ready,
 ) {
+    if run(block, parts, keys, call, reply, ready).is_some() {
+        block.nothing.write(reply);
+    }
+}
+
+/// Runs a blocking command on its keys, which are held, and what follows from its changes. Returns how it waits if it has
+/// to, and has written nothing then.
+fn run(
+    block: Block,
+    parts: &mut dyn Parts,
+    keys: &[Key],
+    call: &Call<'_>,
+    reply: &mut Reply,
+    ready: &mut Ready,
+) -> Option<Waiting> {
     let mark = reply.mark();
     held::remember(keys, call);
     let existed = held::existing(parts, keys, call);
-    match (block.attempt)(&mut Slots::new(parts, keys, call), call, Turn::First, reply) {
-        Ok(Attempt::Wait(how)) => {
-            held::apply_all(how.effects, parts, keys, &existed, call, ready);
+    let (effects, waiting) = match (block.attempt)(&mut Slots::new(parts, keys, call), call, Turn::First, reply) {
+        Ok(Attempt::Done(effects)) => (effects, None),
+        Ok(Attempt::Wait(mut how)) => {
             reply.rewind(mark);
-            block.nothing.write(reply);
+            (std::mem::take(&mut how.effects), Some(how))
         }
-        Ok(Attempt::Done(effects)) => held::apply_all(effects, parts, keys, &existed, call, ready),
-        Err(error) => held::settle(Err(error), mark, reply),
-    }
+        Err(error) => {
+            held::settle(Err(error), mark, reply);
+            return None;
+        }
+    };
+    held::apply_all(effects, parts, keys, &existed, call, ready);
+    waiting
 }
 
 /// Tries request `index` of a batch, a blocking command whose keys are held, and puts it into line if it has to wait.
@@ -162,25 +166,12 @@ pub fn block(
         return Tried::Behind;
     }
     drop(unserved);
-    let mark = reply.mark();
-    held::remember(keys, &call);
-    let existed = held::existing(parts, keys, &call);
-    let outcome = (block.attempt)(&mut Slots::new(parts, keys, &call), &call, Turn::First, reply);
-    match outcome {
-        Ok(Attempt::Wait(mut how)) => {
-            let effects = std::mem::take(&mut how.effects);
-            held::apply_all(effects, parts, keys, &existed, &call, ready);
-            reply.rewind(mark);
-            let waiter = Arc::new(Waiter::new(batch, index, block, how, db, Arc::clone(client), server));
-            if !crate::sync::planted("waiter-registered-late") {
-                waiter.register(parts);
-            }
-            return Tried::Waits(waiter);
-        }
-        Ok(Attempt::Done(effects)) => held::apply_all(effects, parts, keys, &existed, &call, ready),
-        Err(error) => held::settle(Err(error), mark, reply),
+    let Some(how) = run(block, parts, keys, &call, reply, ready) else { return Tried::Done };
+    let waiter = Arc::new(Waiter::new(batch, index, block, how, db, Arc::clone(client), server));
+    if !crate::sync::planted("waiter-registered-late") {
+        waiter.register(parts);
     }
-    Tried::Done
+    Tried::Waits(waiter)
 }
 
 /// The keys of a blocking command that are ready for others who came before.

@@ -18,6 +18,7 @@ use crate::parser::Batch;
 use crate::reply::Reply;
 use crate::server::block::{End, Wait};
 use crate::server::clients::Client;
+use crate::server::outbox::Message;
 use crate::server::{Count, Server, now};
 use crate::session::{Replies, Session};
 use crate::sync::{Arc, Ordering};
@@ -387,6 +388,10 @@ impl<E: Engine> Connection<E> {
         reply.set_resp(session.resp);
         let mut news = session.client.outbox.take();
         while let Some(message) = news.messages.pop_front() {
+            // CLIENT REPLY OFF is about what MONITOR shows as well.
+            if session.replies == Replies::Off && matches!(message, Message::Line(_)) {
+                continue;
+            }
             message.write(session.client.is_subscriber(), reply);
             if reply.len() >= FLUSH {
                 self.write(stream, reply).await?;

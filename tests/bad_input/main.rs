@@ -6,4 +6,5 @@ mod support;
 mod limits;
 mod memory;
 mod rows;
+mod sequences;
 mod states;

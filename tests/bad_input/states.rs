@@ -68,6 +68,30 @@ same_as_redis! {
         client.expect_closed();
     }
 
+    fn client_reply_on_answers_though_it_was_to_be_skipped(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.send("CLIENT REPLY SKIP\r\nCLIENT REPLY ON\r\nCLIENT REPLY SKIP\r\nPING\r\n");
+        client.expect("+OK\r\n");
+        client.expect_open();
+    }
+
+    fn what_a_muted_client_queues_is_muted(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.send("CLIENT REPLY OFF\r\nMULTI\r\nSUBSCRIBE c\r\nDISCARD\r\nCLIENT REPLY ON\r\n");
+        client.expect("+OK\r\n");
+        client.expect_open();
+    }
+
+    fn no_shard_channels_within_a_transaction(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.send("MULTI\r\nSSUBSCRIBE c\r\nEXEC\r\n");
+        client.expect("+OK\r\n+QUEUED\r\n*1\r\n-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n");
+        client.expect_open();
+    }
+
     fn times_to_live_count_from_the_end_of_a_pause(peer) {
         let server = peer.start();
         let (mut client, mut watcher) = (server.client(), server.client());

@@ -211,6 +211,19 @@ impl Client {
         std::mem::take(&mut self.buffer)
     }
 
+    /// Everything up to the end of the connection, or until nothing comes for so long; and whether it was the end.
+    pub fn read_until_silence(&mut self, patience: Duration) -> (Vec<u8>, bool) {
+        self.stream.set_read_timeout(Some(patience)).expect("not zero");
+        let is_over = loop {
+            match self.try_fill() {
+                Ok(true) => {}
+                Ok(false) => break true,
+                Err(_) => break false,
+            }
+        };
+        (std::mem::take(&mut self.buffer), is_over)
+    }
+
     /// Shows that the connection is open and nothing is waiting to be read.
     pub fn expect_open(&mut self) {
         self.send(b"ECHO still-open\r\n");

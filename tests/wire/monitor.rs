@@ -63,6 +63,27 @@ same_as_redis! {
         assert_eq!(line(&mut monitor, &client), r#"[0 peer] "PING""#);
     }
 
+    fn monitors_reach_no_keys(peer) {
+        let server = peer.start();
+        let mut monitor = server.client();
+        monitor.check("MONITOR", "+OK\r\n");
+        for request in ["GET k", "SET k v", "BLPOP l 0", "PUBLISH c m", "FLUSHALL", "XREAD BLOCK 0 STREAMS x $"] {
+            monitor.check(request, "-ERR Replica can't interact with the keyspace\r\n");
+        }
+        monitor.check("RESET", "+RESET\r\n");
+        monitor.check("GET k", "$-1\r\n");
+    }
+
+    fn an_exec_that_is_refused_is_shown(peer) {
+        let server = peer.start();
+        let mut monitor = server.client();
+        monitor.check("MONITOR", "+OK\r\n");
+        let mut client = server.client();
+        client.send("SUBSCRIBE c\r\nEXEC\r\n");
+        assert_eq!(line(&mut monitor, &client), r#"[0 peer] "SUBSCRIBE" "c""#);
+        assert_eq!(line(&mut monitor, &client), r#"[0 peer] "EXEC""#);
+    }
+
     fn whoever_resets_watches_no_more(peer) {
         let server = peer.start();
         let (mut monitor, mut client) = (server.client(), server.client());
