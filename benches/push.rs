@@ -286,7 +286,7 @@ struct Drive {
 }
 
 /// Nothing comes any more when nothing has come for so long.
-const SILENCE: Duration = Duration::from_millis(50);
+const SILENCE: Duration = Duration::from_millis(200);
 
 impl Drive {
     fn new(server: &Server) -> Result<Self> {
@@ -315,7 +315,8 @@ impl Drive {
         let mut events: Vec<epoll::Event> = Vec::with_capacity(1024);
         self.received = 0;
         self.last = Instant::now();
-        while self.last.elapsed() < SILENCE {
+        // Before the end a server may be busy for longer than that without a word.
+        while self.last.elapsed() < SILENCE || end.is_some_and(|end| Instant::now() < end) {
             events.clear();
             let silence = SILENCE.try_into().map_err(|_| "a time-out")?;
             match epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), Some(&silence)) {
