@@ -122,7 +122,7 @@ impl Answer {
         }
     }
 
-    pub fn is_ok(self) -> bool {
+    pub fn succeeded(self) -> bool {
         matches!(self, Self::Reply(value) if !value.is_error() && value != Value::Nil)
     }
 }

@@ -43,7 +43,7 @@ impl Producer {
         match way {
             0..=4 => {
                 let request = add(life, queue, QUEUES[queue], &elements);
-                if life.call(&request).is_ok() {
+                if life.call(&request).succeeded() {
                     self.pushed(queue, elements);
                 }
             }
@@ -77,7 +77,7 @@ impl Producer {
         if !elements.is_empty() {
             requests.insert(0, add(life, queue, QUEUES[queue], &elements));
         }
-        if transact(life, &requests).is_ok() {
+        if transact(life, &requests).succeeded() {
             self.pushed(queue, elements);
             self.pushed(other, rest);
         }
@@ -101,7 +101,7 @@ impl Producer {
     fn stage(&mut self, life: &mut Life<'_>, queue: usize, elements: &[String]) -> Option<String> {
         let key = format!("stage:{queue}:{}", elements[0]);
         let request = if queue < LISTS { push("RPUSH", &key, elements) } else { scored(life, &key, elements) };
-        life.call(&request).is_ok().then_some(key)
+        life.call(&request).succeeded().then_some(key)
     }
 
     fn push_by_moving(&mut self, life: &mut Life<'_>, queue: usize, elements: Vec<String>) {
@@ -145,7 +145,7 @@ impl Producer {
         let Answer::Reply(Value::Bulk(dump)) = life.call(&["DUMP", &key]) else {
             return self.pushed(queue, elements);
         };
-        if !life.call(&["DEL", &key]).is_ok() {
+        if !life.call(&["DEL", &key]).succeeded() {
             return self.pushed(queue, elements);
         }
         // From here on nobody but this worker has them.
@@ -153,7 +153,7 @@ impl Producer {
         match restored.reply() {
             Some(Value::Error(_)) => {
                 let request = add(life, queue, QUEUES[queue], &elements);
-                if life.call(&request).is_ok() {
+                if life.call(&request).succeeded() {
                     self.pushed(queue, elements);
                 }
             }
@@ -166,7 +166,7 @@ impl Producer {
     fn replace(&mut self, life: &mut Life<'_>, queue: usize, requests: &[Vec<String>]) -> bool {
         life.call(&["WATCH", QUEUES[queue]]);
         match life.call(&["EXISTS", QUEUES[queue]]) {
-            Answer::Reply(Value::Int(0)) => transact(life, requests).is_ok(),
+            Answer::Reply(Value::Int(0)) => transact(life, requests).succeeded(),
             _ => {
                 life.call(&["UNWATCH"]);
                 false

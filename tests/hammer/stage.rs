@@ -148,7 +148,7 @@ pub fn round(address: SocketAddr, seed: u64, time: Duration) -> (Vec<Finding>, V
     let mut random = fastrand::Rng::with_seed(seed);
     let mut admin = Life::immortal(&stage, &mut random);
     for stream in STREAMS {
-        assert!(admin.call(&["XGROUP", "CREATE", stream, streams::GROUP, "0", "MKSTREAM"]).is_ok());
+        assert!(admin.call(&["XGROUP", "CREATE", stream, streams::GROUP, "0", "MKSTREAM"]).succeeded());
     }
     let mut findings = Vec::new();
     let (mut logs, mut facts) = std::thread::scope(|scope| {
