@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::command::{Call, Command, Control, Flags, Next, Run};
+use crate::command::{Asker, Call, Command, Control, Flags, Next, Run};
 use crate::config::Caller;
 use crate::engine::aside::{Aside, Stage};
 use crate::engine::wait::{Over, Waiter};
@@ -134,8 +134,7 @@ impl<E: Engine> Executor<E> {
                 Admission::Data => {
                     let end = self.run_of_data(&batch, *at);
                     let db = self.session().db;
-                    let client = &self.session().client;
-                    (batch.no_touch, batch.client, batch.tracks) = (client.no_touch(), client.id, client.tracks());
+                    batch.asker = self.session().client.asker();
                     (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
                     if *at < end && batch.reply.len() < FLUSH {
                         *at += 1;
@@ -629,9 +628,7 @@ fn run_session(
         command,
         now: *now,
         db: session.db,
-        no_touch: session.client.no_touch(),
-        client: session.client.id,
-        tracks: false,
+        asker: Asker { tracks: false, ..session.client.asker() },
         server,
     };
     reply.begin(Some(command.index));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::command::{self, Arguments, Command, Key, Place, Run};
+use crate::command::{self, Arguments, Asker, Command, Key, Place, Run};
 use crate::lexer::Span;
 use crate::reply::Reply;
 use crate::store::KeyHasher;
@@ -46,11 +46,8 @@ pub struct Batch {
     pub reply: Reply,
     /// Milliseconds since the Unix epoch when the batch was read.
     pub now: u64,
-    /// Set by the executor before the engine runs data commands: their reads leave the access clocks alone.
-    pub no_touch: bool,
-    /// Likewise: whose requests they are, and whether it keeps copies of what they read.
-    pub client: u64,
-    pub tracks: bool,
+    /// Whose requests they are; set by the executor before the engine runs data commands.
+    pub asker: Asker,
 }
 
 impl Batch {

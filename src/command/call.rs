@@ -8,6 +8,17 @@ use crate::server::Server;
 
 use super::{Arguments, Command};
 
+/// What a command may know of the client that sends it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asker {
+    /// The client's number.
+    pub client: u64,
+    /// The client asked that its reads leave no trace in the access clocks (CLIENT NO-TOUCH).
+    pub no_touch: bool,
+    /// The client keeps copies of what this reads (CLIENT TRACKING).
+    pub tracks: bool,
+}
+
 /// The arguments of a request, and what a command may know about where it runs.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
@@ -18,12 +29,7 @@ pub struct Call<'a> {
     /// Milliseconds since the Unix epoch, read once per batch.
     pub now: u64,
     pub db: u16,
-    /// The client asked that its reads leave no trace in the access clocks (CLIENT NO-TOUCH).
-    pub no_touch: bool,
-    /// The client's number.
-    pub client: u64,
-    /// The client keeps copies of what this reads (CLIENT TRACKING).
-    pub tracks: bool,
+    pub asker: Asker,
     pub server: &'a Server,
 }
 

@@ -41,16 +41,7 @@ const SUBCOMMANDS: &[Spec] = &[
         summary: "Returns the name of the connection.",
     },
     tracking::GETREDIR,
-    Spec {
-        name: "help",
-        arity: Arity::exactly(2),
-        keys: Keys::None,
-        run: Run::Session(help::of_container),
-        flags: Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL),
-        since: "5.0.0",
-        complexity: "O(1)",
-        summary: "Returns helpful text about the different subcommands.",
-    },
+    help::row(Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL), "5.0.0"),
     Spec {
         name: "id",
         arity: Arity::exactly(2),

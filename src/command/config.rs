@@ -33,16 +33,7 @@ const SUBCOMMANDS: &[Spec] = &[
         complexity: "O(N) when N is the number of configuration parameters provided",
         summary: "Returns the effective values of configuration parameters.",
     },
-    Spec {
-        name: "help",
-        arity: Arity::exactly(2),
-        keys: Keys::None,
-        run: Run::Session(help::of_container),
-        flags: Flags::LOADING.and(Flags::STALE),
-        since: "5.0.0",
-        complexity: "O(1)",
-        summary: "Returns helpful text about the different subcommands.",
-    },
+    help::row(Flags::LOADING.and(Flags::STALE), "5.0.0"),
     Spec {
         name: "resetstat",
         arity: Arity::exactly(2),

@@ -1,12 +1,26 @@
 //! HELP of the containers, written from the table.
 
-use super::{Call, Next, find, syntax};
+use super::{Arity, Call, Flags, Keys, Next, Run, Spec, find, syntax};
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::session::Session;
 
+/// The row of a container's HELP.
+pub(super) const fn row(flags: Flags, since: &'static str) -> Spec {
+    Spec {
+        name: "help",
+        arity: Arity::exactly(2),
+        keys: Keys::None,
+        run: Run::Session(of_container),
+        flags,
+        since,
+        complexity: "O(1)",
+        summary: "Returns helpful text about the different subcommands.",
+    }
+}
+
 /// `<container>` HELP -> lines about its subcommands.
-pub(super) fn of_container(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
+fn of_container(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
     let lines = lines(container_of(call));
     reply.array(lines.len());
     for line in lines {

@@ -64,16 +64,7 @@ const SUBCOMMANDS: &[Spec] = &[
         complexity: "O(N) where N is the number of arguments to the command",
         summary: "Extracts the key names and access flags for an arbitrary command.",
     },
-    Spec {
-        name: "help",
-        arity: Arity::exactly(2),
-        keys: Keys::None,
-        run: Run::Session(help::of_container),
-        flags: FLAGS,
-        since: "5.0.0",
-        complexity: "O(1)",
-        summary: "Returns helpful text about the different subcommands.",
-    },
+    help::row(FLAGS, "5.0.0"),
     Spec {
         name: "info",
         arity: Arity::at_least(2),

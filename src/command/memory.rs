@@ -17,16 +17,7 @@ pub(super) const SPECS: &[Spec] = &[Spec {
 }];
 
 const SUBCOMMANDS: &[Spec] = &[
-    Spec {
-        name: "help",
-        arity: Arity::exactly(2),
-        keys: Keys::None,
-        run: Run::Session(help::of_container),
-        flags: Flags::LOADING.and(Flags::STALE),
-        since: "4.0.0",
-        complexity: "O(1)",
-        summary: "Returns helpful text about the different subcommands.",
-    },
+    help::row(Flags::LOADING.and(Flags::STALE), "4.0.0"),
     Spec {
         name: "usage",
         arity: Arity::at_least(3),

@@ -50,7 +50,7 @@ mod typed;
 mod wait;
 mod zset;
 
-pub use call::Call;
+pub use call::{Asker, Call};
 pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
 pub(crate) use pubsub::deliver;
 pub use registry::{Command, by_index, commands, find, index_end, subcommand};
@@ -584,7 +584,7 @@ fn table_of<'a, T: Tables + ?Sized>(tables: &'a T, key: Key, call: &Call<'_>) ->
 /// Notes an access, unless client or command leave no trace.
 #[inline]
 fn touch(entry: &Entry, call: &Call<'_>) {
-    if !call.no_touch && !call.command.flags.has(Flags::NO_TOUCH) {
+    if !call.asker.no_touch && !call.command.flags.has(Flags::NO_TOUCH) {
         entry.touch(call.clock());
     }
 }

@@ -42,16 +42,7 @@ const SUBCOMMANDS: &[Spec] = &[
         complexity: "O(1)",
         summary: "Returns the logarithmic access frequency counter of a Redis object.",
     },
-    Spec {
-        name: "help",
-        arity: Arity::exactly(2),
-        keys: Keys::None,
-        run: Run::Session(help::of_container),
-        flags: Flags::LOADING.and(Flags::STALE),
-        since: "6.2.0",
-        complexity: "O(1)",
-        summary: "Returns helpful text about the different subcommands.",
-    },
+    help::row(Flags::LOADING.and(Flags::STALE), "6.2.0"),
     Spec {
         name: "idletime",
         arity: Arity::exactly(3),

@@ -119,16 +119,7 @@ const SUBCOMMANDS: &[Spec] = &[
         complexity: "O(N) where N is the number of active channels.",
         summary: "Returns the active channels.",
     },
-    Spec {
-        name: "help",
-        arity: Arity::exactly(2),
-        keys: Keys::None,
-        run: Run::Session(help::of_container),
-        flags: Flags::LOADING.and(Flags::STALE),
-        since: "6.2.0",
-        complexity: "O(1)",
-        summary: "Returns helpful text about the different subcommands.",
-    },
+    help::row(Flags::LOADING.and(Flags::STALE), "6.2.0"),
     Spec {
         name: "numpat",
         arity: Arity::exactly(2),

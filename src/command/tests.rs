@@ -367,7 +367,7 @@ fn memory_usage_counts_the_key_and_its_value() {
 
 #[test]
 fn reads_of_a_client_in_no_touch_leave_the_access_clock_alone() {
-    use super::{Call, Key, lookup};
+    use super::{Asker, Call, Key, lookup};
     use crate::server::Tally;
     use crate::store::table::{Raw, Table};
     use crate::store::{Content, Entry, clock};
@@ -384,15 +384,13 @@ fn reads_of_a_client_in_no_touch_leave_the_access_clock_alone() {
         command,
         now: 5_000_000,
         db: 0,
-        no_touch: true,
-        client: 1,
-        tracks: false,
+        asker: Asker { client: 1, no_touch: true, tracks: false },
         server: &talk.server,
     };
     let key = Key { arg: 1, elsewhere: None, hash };
     let entry = lookup(&table, key, &call, &Tally::default()).expect("there");
     assert_eq!(entry.clock(), clock(0));
-    call.no_touch = false;
+    call.asker.no_touch = false;
     let entry = lookup(&table, key, &call, &Tally::default()).expect("there");
     assert_eq!(entry.clock(), clock(5_000_000));
 }

@@ -19,7 +19,7 @@ use self::copies::Copies;
 use super::held;
 use super::serve::Ready;
 use super::wait::Place;
-use crate::command::{Call, Command, Effect, Effects, Key, Long, Parts, Run, Slots, Tables, peek, slot};
+use crate::command::{Asker, Call, Command, Effect, Effects, Key, Long, Parts, Run, Slots, Tables, peek, slot};
 use crate::parser::{Batch, Verdict};
 use crate::reply::Mark;
 use crate::server::{Count, Server, Tally, now};
@@ -202,7 +202,7 @@ impl Aside {
     pub fn work(&mut self, server: &Server) {
         debug_assert_eq!(self.stage, Stage::Work);
         let tally = Tally::default();
-        let Batch { input, spans, requests, keys, reply, now, no_touch, client, .. } = &mut *self.batch;
+        let Batch { input, spans, requests, keys, reply, now, asker, .. } = &mut *self.batch;
         let request = &requests[self.index];
         let (keys, spans) = (&keys[request.keys()], &spans[request.spans()]);
         let call = Call {
@@ -211,10 +211,8 @@ impl Aside {
             command: self.command,
             now: *now,
             db: self.db,
-            no_touch: *no_touch,
-            client: *client,
-            // Noted at the moment of the look.
-            tracks: false,
+            // What is read was noted at the moment of the look.
+            asker: Asker { tracks: false, ..*asker },
             server,
         };
         let mut parts = self.copies.held(&server.env);
@@ -323,7 +321,7 @@ impl Aside {
 
     fn run_held(&mut self, parts: &mut dyn Parts, server: &Server, ready: &mut Ready) {
         let tally = Tally::default();
-        let Batch { input, spans, requests, keys, reply, now, no_touch, client, tracks } = &mut *self.batch;
+        let Batch { input, spans, requests, keys, reply, now, asker } = &mut *self.batch;
         let request = &requests[self.index];
         let call = Call {
             input,
@@ -331,9 +329,7 @@ impl Aside {
             command: self.command,
             now: *now,
             db: self.db,
-            no_touch: *no_touch,
-            client: *client,
-            tracks: *tracks,
+            asker: *asker,
             server,
         };
         held::declared(self.long.run, parts, &keys[request.keys()], &call, reply, &tally, ready);
@@ -357,19 +353,9 @@ fn call<'a>(
     command: &'static Command,
     server: &'a Server,
 ) -> (Call<'a>, &'a [Key]) {
-    let Batch { input, spans, requests, keys, now, no_touch, client, tracks, .. } = batch;
+    let Batch { input, spans, requests, keys, now, asker, .. } = batch;
     let request = &requests[index];
-    let call = Call {
-        input,
-        spans: &spans[request.spans()],
-        command,
-        now: *now,
-        db,
-        no_touch: *no_touch,
-        client: *client,
-        tracks: *tracks,
-        server,
-    };
+    let call = Call { input, spans: &spans[request.spans()], command, now: *now, db, asker: *asker, server };
     (call, &keys[request.keys()])
 }
 

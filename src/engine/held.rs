@@ -118,7 +118,7 @@ pub fn apply_all(
 }
 
 fn changed<'a>(key: Key, existed: bool, call: &Call<'a>) -> Changed<'a> {
-    Changed { bytes: call.arg(key.arg as usize), hash: key.hash, existed, by: call.client }
+    Changed { bytes: call.arg(key.arg as usize), hash: key.hash, existed, by: call.asker.client }
 }
 
 /// Which keys exist, where somebody listens to events; nothing otherwise.
@@ -140,8 +140,9 @@ pub fn existing<P: Parts + ?Sized>(parts: &P, keys: &[Key], call: &Call<'_>) -> 
 /// Notes that a client which keeps copies of what it reads reads these keys. They are held, so that no change is missed.
 #[inline]
 pub fn remember(keys: &[Key], call: &Call<'_>) {
-    if call.tracks && call.command.flags.has(Flags::READONLY) {
-        keys.iter().for_each(|key| call.server.tracking.remember(call.arg(key.arg as usize), call.client, call.server));
+    if call.asker.tracks && call.command.flags.has(Flags::READONLY) {
+        keys.iter()
+            .for_each(|key| call.server.tracking.remember(call.arg(key.arg as usize), call.asker.client, call.server));
     }
 }
 

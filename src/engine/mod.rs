@@ -137,18 +137,7 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server,
     for request in requests.iter() {
         let Verdict::Run(command) = request.verdict else { unreachable!("only commands that can run are queued") };
         let spans = &spans[request.spans()];
-        let tracks = session.client.tracks();
-        let call = Call {
-            input,
-            spans,
-            command,
-            now: *now,
-            db: session.db,
-            no_touch: session.client.no_touch(),
-            client: session.client.id,
-            tracks,
-            server,
-        };
+        let call = Call { input, spans, command, now: *now, db: session.db, asker: session.client.asker(), server };
         reply.set_resp(session.resp);
         reply.begin(Some(command.index));
         match command.spec.run {

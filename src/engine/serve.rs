@@ -143,21 +143,11 @@ pub fn block(
     server: &Server,
     ready: &mut Ready,
 ) -> Tried {
-    let Batch { input, spans, requests, keys, reply, now, no_touch, client: by, tracks } = batch;
+    let Batch { input, spans, requests, keys, reply, now, asker } = batch;
     let Verdict::Run(command) = requests[index].verdict else { unreachable!("the executor answers the others") };
     let crate::command::Run::Block(block) = command.spec.run else { unreachable!("only blocking commands wait") };
     let (request, keys) = (&requests[index], &keys[requests[index].keys()]);
-    let call = Call {
-        input,
-        spans: &spans[request.spans()],
-        command,
-        now: *now,
-        db,
-        no_touch: *no_touch,
-        client: *by,
-        tracks: *tracks,
-        server,
-    };
+    let call = Call { input, spans: &spans[request.spans()], command, now: *now, db, asker: *asker, server };
     let mut unserved = unserved(block, parts, keys, &call).peekable();
     if unserved.peek().is_some() {
         // Whoever made these keys ready is about to serve them. Doing it as well keeps the order, since who is in line

@@ -176,13 +176,7 @@ impl Waiter {
     ) -> Self {
         let request = &batch.requests[index];
         let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
-        let mut own = Batch {
-            no_touch: batch.no_touch,
-            client: batch.client,
-            tracks: batch.tracks,
-            reply: batch.reply.part(),
-            ..Batch::default()
-        };
+        let mut own = Batch { asker: batch.asker, reply: batch.reply.part(), ..Batch::default() };
         own.push_copy(batch, request, &server.env.hasher);
         for (i, argument) in how.fixed {
             own.spans[i] = Span { start: own.input.len() as u32, len: argument.len() as u32 };
@@ -244,18 +238,8 @@ impl Waiter {
     }
 
     pub(super) fn call<'a>(&'a self, now: u64, server: &'a Server) -> Call<'a> {
-        let Batch { input, spans, no_touch, client, tracks, .. } = &self.batch;
-        Call {
-            input,
-            spans,
-            command: self.command,
-            now,
-            db: self.db,
-            no_touch: *no_touch,
-            client: *client,
-            tracks: *tracks,
-            server,
-        }
+        let Batch { input, spans, asker, .. } = &self.batch;
+        Call { input, spans, command: self.command, now, db: self.db, asker: *asker, server }
     }
 
     /// Takes the right to serve it; `None` when the wait is over.

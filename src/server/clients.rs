@@ -9,6 +9,7 @@ use super::block::{Blocked, End};
 use super::outbox::{Message, Outbox, Pushed};
 use super::pubsub::Subscriptions;
 use super::tracking::mode;
+use crate::command::Asker;
 use crate::config::{Class, Config};
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicWaker, Ordering};
 
@@ -75,10 +76,10 @@ impl Client {
         self.is_killed.load(Ordering::Acquire)
     }
 
-    /// Whether its reads leave the access clocks alone.
+    /// What its next command may know of it.
     #[inline]
-    pub fn no_touch(&self) -> bool {
-        self.no_touch.load(Ordering::Relaxed)
+    pub fn asker(&self) -> Asker {
+        Asker { client: self.id, no_touch: self.no_touch.load(Ordering::Relaxed), tracks: self.tracks() }
     }
 
     /// Makes the connection's task look for news.
@@ -120,7 +121,7 @@ impl Client {
 
     /// Whether what the next command reads is to be noted.
     #[inline]
-    pub fn tracks(&self) -> bool {
+    fn tracks(&self) -> bool {
         let modes = self.tracking_modes();
         modes & mode::ON != 0 && {
             let is_told = modes & mode::CACHING != 0;

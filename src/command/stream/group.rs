@@ -62,16 +62,7 @@ const SUBCOMMANDS: &[Spec] = &[
         complexity: "O(1). What was pending is freed in the background when it is much.",
         summary: "Destroys a consumer group.",
     },
-    Spec {
-        name: "help",
-        arity: Arity::exactly(2),
-        keys: Keys::None,
-        run: Run::Session(help::of_container),
-        flags: Flags::LOADING.and(Flags::STALE),
-        since: "5.0.0",
-        complexity: "O(1)",
-        summary: "Returns helpful text about the different subcommands.",
-    },
+    help::row(Flags::LOADING.and(Flags::STALE), "5.0.0"),
     Spec {
         name: "setid",
         arity: Arity::at_least(5),

@@ -41,16 +41,7 @@ const SUBCOMMANDS: &[Spec] = &[
         complexity: "O(N), N being the number of groups.",
         summary: "Returns a list of the consumer groups of a stream.",
     },
-    Spec {
-        name: "help",
-        arity: Arity::exactly(2),
-        keys: Keys::None,
-        run: Run::Session(help::of_container),
-        flags: Flags::LOADING.and(Flags::STALE),
-        since: "5.0.0",
-        complexity: "O(1)",
-        summary: "Returns helpful text about the different subcommands.",
-    },
+    help::row(Flags::LOADING.and(Flags::STALE), "5.0.0"),
     Spec {
         name: "stream",
         arity: Arity::at_least(3),

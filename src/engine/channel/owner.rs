@@ -179,7 +179,7 @@ impl Owner {
         let calls = &server.stats.calls;
         let timed = calls.sample(range.len()).map(|offset| at + offset);
         while at < range.end && batch.reply.len() < FLUSH {
-            let Batch { input, spans, requests, keys, reply, now, no_touch, client, tracks } = &mut *batch;
+            let Batch { input, spans, requests, keys, reply, now, asker } = &mut *batch;
             let request = &requests[at];
             let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
             reply.begin(Some(command.index));
@@ -190,17 +190,7 @@ impl Owner {
                 return server.stats.add_tally(&tally);
             }
             let spans = &spans[request.spans()];
-            let call = Call {
-                input,
-                spans,
-                command,
-                now: *now,
-                db,
-                no_touch: *no_touch,
-                client: *client,
-                tracks: *tracks,
-                server: &server,
-            };
+            let call = Call { input, spans, command, now: *now, db, asker: *asker, server: &server };
             let keys = &keys[request.keys()];
             if let Run::Long(long) = command.spec.run
                 && aside::is_called_for(long, &self.owned(), keys, &call)
@@ -234,21 +224,11 @@ impl Owner {
         let Some(mut walking) = self.walking.pop_front() else { return };
         let server = Arc::clone(&self.server);
         let at = walking.range.start;
-        let Batch { input, spans, requests, reply, now, no_touch, client, tracks, .. } = &mut *walking.batch;
+        let Batch { input, spans, requests, reply, now, asker, .. } = &mut *walking.batch;
         let Verdict::Run(command) = requests[at].verdict else { unreachable!("a walk can run") };
         let Run::Walk(run) = command.spec.run else { unreachable!("only walks wait here") };
         let spans = &spans[requests[at].spans()];
-        let call = Call {
-            input,
-            spans,
-            command,
-            now: *now,
-            db: walking.db,
-            no_touch: *no_touch,
-            client: *client,
-            tracks: *tracks,
-            server: &server,
-        };
+        let call = Call { input, spans, command, now: *now, db: walking.db, asker: *asker, server: &server };
         let mark = reply.mark();
         let begun = Instant::now();
         let step = run(&mut self.owned(), &mut walking.progress, &call, reply);

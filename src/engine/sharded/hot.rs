@@ -29,7 +29,7 @@ impl Copy {
     pub fn find(&self, key: Key, call: &Call<'_>, tally: &Tally) -> Option<&Entry> {
         let is_it = self.hash == key.hash && self.entry.has_key(call.arg(key.arg as usize));
         // Once a second a read takes the lock, so that the access clock of the entry itself goes on.
-        let is_fresh = call.no_touch || self.entry.clock() == call.clock();
+        let is_fresh = call.asker.no_touch || self.entry.clock() == call.clock();
         let is_found = is_it && is_fresh && !self.entry.is_expired(call.now);
         is_found.then(|| {
             count(true, call, tally);

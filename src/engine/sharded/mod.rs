@@ -52,7 +52,7 @@ impl Sharded {
 
     /// Runs requests until one needs slices (a walk), one has to wait, or the replies are large; returns where it stopped.
     fn run(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> usize {
-        let Batch { input, spans, requests, keys, reply, now, no_touch, client, tracks } = batch;
+        let Batch { input, spans, requests, keys, reply, now, asker } = batch;
         let tally = Tally::default();
         let mut ready = Ready::default();
         let mut at = range.start;
@@ -75,17 +75,7 @@ impl Sharded {
                     break 'windows;
                 }
                 let spans = &spans[request.spans()];
-                let call = Call {
-                    input,
-                    spans,
-                    command,
-                    now: *now,
-                    db,
-                    no_touch: *no_touch,
-                    client: *client,
-                    tracks: *tracks,
-                    server: &self.server,
-                };
+                let call = Call { input, spans, command, now: *now, db, asker: *asker, server: &self.server };
                 let begun = (timed == Some(at)).then(Instant::now);
                 let has_run = self.run_one(&mut lock, &call, &keys[request.keys()], reply, &tally, &mut ready);
                 let is_left = !has_run && matches!(command.spec.run, Run::Long(_));
@@ -164,7 +154,7 @@ impl Sharded {
                 let (id, key) = (self.shards.part_of(call.db, keys[0].hash), keys[0]);
                 let mark = reply.mark();
                 // Who keeps copies itself is noted under the lock, so that it hears of the next change.
-                if !call.tracks {
+                if !call.asker.tracks {
                     let read = self.shards.hot(id).read(|copy| {
                         let entry = copy.find(key, call, tally);
                         entry.map(|entry| held::settle(run(Some(entry), call, reply), mark, reply))
@@ -291,21 +281,11 @@ impl Sharded {
         loop {
             let begun = Instant::now();
             {
-                let Batch { input, spans, requests, reply, now, no_touch, client, tracks, .. } = &mut *batch;
+                let Batch { input, spans, requests, reply, now, asker, .. } = &mut *batch;
                 let Verdict::Run(command) = requests[at].verdict else { unreachable!("checked by the caller") };
                 let Run::Walk(run) = command.spec.run else { unreachable!("checked by the caller") };
                 let spans = &spans[requests[at].spans()];
-                let call = Call {
-                    input,
-                    spans,
-                    command,
-                    now: *now,
-                    db,
-                    no_touch: *no_touch,
-                    client: *client,
-                    tracks: *tracks,
-                    server: &self.server,
-                };
+                let call = Call { input, spans, command, now: *now, db, asker: *asker, server: &self.server };
                 let mark = reply.mark();
                 let mut keyspace = Unheld { shards: &self.shards, env: &self.server.env };
                 let step = run(&mut keyspace, &mut progress, &call, reply);
