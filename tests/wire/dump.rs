@@ -249,7 +249,7 @@ each_engine! {
             client.check("COPY h copy REPLACE", ":1\r\n");
             client.check("HPEXPIRETIME copy FIELDS 3 f g h", expected);
             // What is due by the time it arrives does not come back.
-            client.check("HPEXPIRE h 20 FIELDS 1 f", "*1\r\n:1\r\n");
+            client.check("HPEXPIRE h 300 FIELDS 1 f", "*1\r\n:1\r\n");
             let payload = dump(&mut client, "h");
             client.check("HDEL h g h", ":2\r\n");
             let last = dump(&mut client, "h");
