@@ -334,3 +334,4 @@ for traffic in (like_rq, like_celery, like_bullmq):
     traffic()
 connect().flushdb()
 assert connect().info("clients")["blocked_clients"] == 0
+print("queues like those of rq, celery and BullMQ: ok")

@@ -78,3 +78,4 @@ if __name__ == "__main__":
         assert worker.wait(30) == 0
     assert SimpleWorker.all(connection=connection) == []
     connection.flushdb()
+    print("rq: ok")
