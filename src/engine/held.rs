@@ -81,9 +81,11 @@ pub fn whole(
     let mark = reply.mark();
     settle(run(held, call, reply), mark, reply);
     if call.command.flags.has(Flags::WRITE) {
-        for db in (0..held.databases()).filter(|&db| held.is_used(db)).collect::<Vec<_>>() {
-            for index in 0..held.parts() {
-                held.write(db, index, &mut |mut part| ready.collect(&mut part));
+        for db in 0..held.databases() {
+            if held.is_used(db) {
+                for index in 0..held.parts() {
+                    held.write(db, index, &mut |mut part| ready.collect(&mut part));
+                }
             }
         }
     }

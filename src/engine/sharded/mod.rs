@@ -15,7 +15,7 @@ use super::serve::{self, Hold, Ready, Tried};
 use super::wait::{Place, Waiter};
 use super::{Engine, FLUSH, Gone, Transaction, Watched, Watching, held};
 use crate::command::{
-    Arguments, Call, Entries, Flags, Key, Long, Parts, Progress, ReadManyRun, Run, Slots, Step, live, looked_up, prune,
+    Arguments, Call, Entries, Flags, Key, Long, Parts, Progress, ReadManyRun, Run, Step, live, looked_up, prune,
 };
 use crate::parser::{Batch, Request, Verdict};
 use crate::reply::Reply;
@@ -99,8 +99,8 @@ impl Sharded {
         at
     }
 
-    /// Runs one request; false when it has to wait, or is too long to be run here. `lock` is what the last one of this window left locked, and becomes
-    /// what this one leaves: a pipeline on one key locks once.
+    /// Runs one request; false when it has to wait, or is too long to be run here. `lock` is what the last one of this
+    /// window left locked, and becomes what this one leaves: a pipeline on one key locks once.
     #[inline]
     fn run_one<'a>(
         &'a self,
@@ -170,13 +170,13 @@ impl Sharded {
                 {
                     return false;
                 }
-                held::remember(keys, call);
                 looked_up(entry.is_some(), key, call, tally);
                 if entry.is_some_and(|entry| entry.must_be_pruned(call.now)) {
                     // It stays locked exclusively, so nothing comes in between.
                     prune(&mut lock.exclusive(&self.shards, id, env).part(), key, call);
                     entry = live(lock.shared(&self.shards, id, env), key, call);
                 }
+                held::remember(keys, call);
                 held::settle(run(entry, call, reply), mark, reply);
                 let copy = entry.filter(|_| hot::is_popular(key.hash));
                 if let Some(copy) = copy.and_then(|entry| hot::Copy::of(key.hash, entry)) {
@@ -264,8 +264,7 @@ impl Sharded {
         }
         reply.rewind(mark);
         let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
-        Slots::new(&mut parts, keys, call).prune();
-        held::settle(run(&Entries::new(&parts, keys, call, tally), call, reply), mark, reply);
+        held::read_many(run, &mut parts, keys, call, reply, tally);
         true
     }
 
