@@ -261,6 +261,11 @@ impl Reply {
         self.bytes.extend_from_slice(&other.bytes);
     }
 
+    /// Makes room for so many bytes more.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
     /// An empty reply for the same protocol, and with the same limit, that will be appended to this one.
     pub fn part(&self) -> Self {
         Self { resp: self.resp, limit: self.limit, ..Self::default() }

@@ -163,6 +163,9 @@ impl Wait for Waiter {
     }
 }
 
+/// Room for a short key and an element of an ordinary size, so that the reply does not grow in steps.
+const USUAL: usize = 192;
+
 impl Waiter {
     /// A waiter for request `index` of a batch.
     pub(super) fn new(
@@ -249,7 +252,9 @@ impl Waiter {
     }
 
     pub(super) fn fresh_reply(&self) -> Reply {
-        self.batch.reply.part()
+        let mut reply = self.batch.reply.part();
+        reply.reserve(USUAL);
+        reply
     }
 
     pub fn is_over(&self) -> bool {

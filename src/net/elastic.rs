@@ -19,8 +19,12 @@ use crate::sync::Arc;
 const TICK: Duration = Duration::from_millis(20);
 const TICK_IDLE: Duration = Duration::from_millis(50);
 
-/// Requests a second below which nothing is tried: nobody would notice.
-const BUSY: f64 = 5_000.0;
+/// The share of a core that the process uses below which nothing is tried: nobody would notice. Not requests a second:
+/// one PUBLISH may be a thousand messages.
+const BUSY: f64 = 0.1;
+
+/// Requests a second below which a tick has too few to tell anything.
+const MANY_ENOUGH: f64 = 500.0;
 
 /// Connections above which nothing is tried: to move them all would cost more than it shows.
 const MANY: usize = 2_000;
@@ -66,13 +70,12 @@ impl Elastic {
             {
                 let (now, now_used, elapsed) = (server.stats.commands(), cpu_time(), at.elapsed());
                 let answered = now.saturating_sub(before) as f64;
-                let load = Load {
-                    rate: answered / elapsed.as_secs_f64(),
-                    cost: now_used.saturating_sub(used).as_secs_f64() / answered.max(1.0),
-                };
+                let busy = now_used.saturating_sub(used).as_secs_f64();
+                let load = Load { rate: answered / elapsed.as_secs_f64(), cost: busy / answered.max(1.0) };
                 (before, used, at) = (now, now_used, Instant::now());
                 let are_many = server.clients.len() > MANY;
-                let is_worthwhile = load.rate >= BUSY && !are_many;
+                let is_busy = busy >= BUSY * elapsed.as_secs_f64() && load.rate >= MANY_ENOUGH;
+                let is_worthwhile = is_busy && !are_many;
                 tick = if is_worthwhile { TICK } else { TICK_IDLE };
                 let wanted = governor.tick(is_worthwhile.then_some(load));
                 controlled.want(if are_many { Threads::All } else { wanted });
@@ -108,6 +111,17 @@ struct Load {
     cost: f64,
 }
 
+impl Load {
+    fn is_unlike(self, other: Self) -> bool {
+        let differ = |one: f64, other: f64| one > 2.0 * other || other > 2.0 * one;
+        differ(self.rate, other.rate) || differ(self.cost, other.cost)
+    }
+}
+
+/// Ticks in a row after which a load that is unlike the usual one is taken for another one: a fifth of a second.
+const ODD: u32 = 10;
+/// What is usual follows a tick by a share of one in so many.
+const SMOOTH: f64 = 8.0;
 /// Ticks of each stage of a trial: the first of each is not counted.
 const STAGE: usize = 3;
 /// One thread is to save at least this share of the CPU time, and may not answer less by more than that.
@@ -130,10 +144,11 @@ struct Governor {
     trial: Option<Trial>,
     /// The last ticks outside of trials.
     steady: Vec<Load>,
-    /// The last rate that counted, also from before the server was idle: a load like it is taken for the same.
-    usual: Option<f64>,
-    /// The last tick was unlike those before: a load began or ended in the middle of it, or it is another load.
-    is_odd: bool,
+    /// What ticks are like, also from before the server was idle: a load like it is taken for the same.
+    usual: Option<Load>,
+    /// Ticks in a row that were unlike it: a load began or ended in the middle of one, somebody else had the cores for a
+    /// while, or it is another load.
+    odd: u32,
     /// What the trials of this load have shown.
     evidence: Evidence,
     /// Ticks since the last trial that was brought to its end.
@@ -154,7 +169,7 @@ impl Governor {
     fn tick(&mut self, load: Option<Load>) -> Threads {
         match (load, &mut self.trial) {
             // The load has ended: what was learned stays, for the next that is like it.
-            (None, _) => (self.trial, self.is_odd, self.steady) = (None, false, Vec::new()),
+            (None, _) => (self.trial, self.odd, self.steady) = (None, 0, Vec::new()),
             (Some(load), None) => self.wait_for_trial(load),
             (Some(load), Some(trial)) if trial.during.len() < STAGE => trial.during.push(load),
             (Some(load), Some(trial)) => {
@@ -169,16 +184,18 @@ impl Governor {
     }
 
     fn wait_for_trial(&mut self, load: Load) {
-        let is_unlike = self.usual.is_some_and(|usual| load.rate > 2.0 * usual || usual > 2.0 * load.rate);
-        let was_odd = std::mem::replace(&mut self.is_odd, is_unlike);
-        if is_unlike && !was_odd {
+        let usual = *self.usual.get_or_insert(load);
+        if load.is_unlike(usual) {
+            self.odd += 1;
+            if self.odd == ODD {
+                // Another load: what was learned is worth nothing.
+                *self = Self { usual: Some(load), ..Self::default() };
+            }
             return;
         }
-        if is_unlike {
-            // Another load: what was learned is worth nothing.
-            *self = Self::default();
-        }
-        self.usual = Some(load.rate);
+        self.odd = 0;
+        let blend = |usual: f64, new: f64| usual + (new - usual) / SMOOTH;
+        self.usual = Some(Load { rate: blend(usual.rate, load.rate), cost: blend(usual.cost, load.cost) });
         self.steady.push(load);
         self.waited += 1;
         if self.waited < self.evidence.pause() || self.steady.len() < STAGE {
@@ -200,6 +217,7 @@ impl Governor {
         let (alone, all) = if self.is_alone { (around, during) } else { (during, around) };
         self.evidence.add(alone, all);
         self.is_alone = self.evidence.verdict().unwrap_or(self.is_alone);
+        tracing::debug!(?alone, ?all, is_alone = self.is_alone, "tried other threads");
     }
 }
 
@@ -327,7 +345,17 @@ mod tests {
         settle(&mut governor, 200, BETTER_ALONE);
         governor.trial = None;
         let load = Load { rate: 1.8e6, cost: 0.5e-6 };
-        assert_eq!([governor.tick(Some(load)), governor.tick(Some(load))], [Threads::One, Threads::All]);
+        assert!((1..ODD).all(|_| governor.tick(Some(load)) == Threads::One));
+        assert_eq!(governor.tick(Some(load)), Threads::All);
+    }
+
+    #[test]
+    fn a_stall_is_no_other_load() {
+        let mut governor = Governor::default();
+        settle(&mut governor, 200, BETTER_ALONE);
+        (1..ODD).for_each(|_| _ = governor.tick(Some(Load { rate: 9e3, cost: 30e-6 })));
+        assert!(governor.is_alone);
+        assert!(settle(&mut governor, 2_000, BETTER_ALONE) > 0.95);
     }
 
     #[test]
