@@ -128,7 +128,7 @@ const STAGE: usize = 3;
 const SAVING: f64 = 0.03;
 const LOSS: f64 = 0.02;
 /// Trials that are taken together: at least and at most.
-const FEW: usize = 3;
+const FEW: usize = 5;
 const RECENT: usize = 16;
 /// A single trial cannot say more than this: somebody else's work was in the way.
 const CLIP: f64 = 0.3;
@@ -246,11 +246,13 @@ impl Evidence {
         if self.savings.len() < FEW {
             return None;
         }
-        let ((saving, saving_error), (gain, gain_error)) = (mean_and_error(&self.savings), mean_and_error(&self.gains));
+        let (saving, saving_error) = median_and_error(&self.savings);
+        let (gain, gain_error) = median_and_error(&self.gains);
         if saving + saving_error < SAVING || gain + gain_error < -LOSS {
             return Some(false);
         }
-        (saving - saving_error > SAVING && gain > -LOSS).then_some(true)
+        // The rate is noisier than the cost by far. A loss that cannot be seen yet will be when it lasts.
+        (saving - saving_error > SAVING).then_some(true)
     }
 
     /// Ticks until the next trial.
@@ -265,12 +267,18 @@ fn mean(ticks: &[Load]) -> Load {
     Load { rate: sum(|load| load.rate), cost: sum(|load| load.cost) }
 }
 
-/// A mean and its standard error.
-fn mean_and_error(values: &VecDeque<f64>) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (squares / (count - 1.0) / count).sqrt())
+/// A median, which a trial that somebody else's work spoiled does not move far, and its standard error, from the median
+/// distance to it.
+fn median_and_error(values: &VecDeque<f64>) -> (f64, f64) {
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        let half = values.len() / 2;
+        if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }
+    };
+    let middle = median(values.iter().copied().collect());
+    let distance = median(values.iter().map(|value| (value - middle).abs()).collect());
+    // For a normal distribution: its deviation is 1.48 times that distance, and a median is 1.25 times as unsure as a mean.
+    (middle, 1.48 * 1.25 * distance / (values.len() as f64).sqrt())
 }
 
 #[cfg(all(test, not(kiba_loom)))]
