@@ -2,6 +2,7 @@
 
 pub mod block;
 mod calls;
+mod excess;
 pub mod clients;
 pub mod home;
 pub mod monitor;
@@ -17,6 +18,7 @@ pub mod tracking;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub use calls::{CallStats, Calls};
+pub use excess::Excess;
 use clients::Clients;
 use monitor::Monitors;
 use notifications::Announcer;
@@ -29,7 +31,7 @@ use tracking::Tracking;
 use crate::config::{Config, Events};
 use crate::log::Log;
 use crate::store::stream::NodeLimit;
-use crate::store::{Env, Heard, KeyHasher, Limits};
+use crate::store::{Env, Heard, KeyHasher, Limits, Uses};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
 /// Shared by all connections and the engine.
@@ -49,6 +51,12 @@ pub struct Server {
     /// Set when the server is to stop; every client is woken then.
     stopping: AtomicBool,
     pub stop: tokio::sync::Notify,
+    /// Set when there may be keys to evict without a command that asks for memory: CONFIG SET has lowered the limit.
+    pub room_wanted: AtomicBool,
+    /// Since when more memory is in use than allowed.
+    pub excess: Excess,
+    /// Bytes in use when the server was made.
+    pub startup_bytes: u64,
     pub started: Instant,
     pub started_at: u64,
     /// 40 random hexadecimal digits that name this run.
@@ -86,6 +94,9 @@ impl Server {
             ),
             stopping: AtomicBool::new(false),
             stop: tokio::sync::Notify::new(),
+            room_wanted: AtomicBool::new(false),
+            excess: Excess::default(),
+            startup_bytes: crate::memory::used(),
             started: Instant::now(),
             started_at: now(),
             run_id: random_hex(40),
@@ -93,6 +104,7 @@ impl Server {
             config,
         });
         server.apply_events();
+        server.apply_policy();
         server
     }
 
@@ -127,11 +139,41 @@ impl Server {
         }
     }
 
-    /// Whether more memory is in use than `maxmemory` allows.
+    /// Whether a command that may need memory can run as things are. Looks at all of the memory only near the limit.
     #[inline]
+    pub fn has_room(&self) -> bool {
+        let limit = self.config.maxmemory();
+        let has_room = limit == 0 || crate::memory::is_within(limit);
+        if has_room {
+            self.excess.ended(self.started);
+        }
+        has_room
+    }
+
+    /// Bytes in use above `maxmemory`, without what is about to be freed.
+    pub fn excess_bytes(&self) -> u64 {
+        match self.config.maxmemory() {
+            0 => 0,
+            limit => crate::memory::used().saturating_sub(self.env.reaper.bytes()).saturating_sub(limit),
+        }
+    }
+
+    /// Whether a command that makes something large has to give up. Where keys are evicted memory is always about as
+    /// much as is allowed, so it may then be an eighth more.
     pub fn is_out_of_memory(&self) -> bool {
         let limit = self.config.maxmemory();
-        limit != 0 && crate::memory::used() > limit
+        let spare = if self.config.maxmemory_policy().evicts() { limit / 8 } else { 0 };
+        limit != 0 && crate::memory::used() > limit.saturating_add(spare)
+    }
+
+    /// Has uses of keys noted as `maxmemory-policy` asks for it now.
+    pub fn apply_policy(&self) {
+        let config = &self.config;
+        self.env.set_uses(if config.maxmemory_policy().counts_uses() {
+            Uses::counted(config.lfu_log_factor(), config.lfu_decay_time())
+        } else {
+            Uses::LAST
+        });
     }
 
     /// Whether so many bytes more stay within `maxmemory`.
