@@ -143,7 +143,10 @@ impl Server {
     #[inline]
     pub fn has_room(&self) -> bool {
         let limit = self.config.maxmemory();
-        let has_room = limit == 0 || crate::memory::is_within(limit);
+        if limit == 0 {
+            return true;
+        }
+        let has_room = crate::memory::is_within(limit);
         if has_room {
             self.excess.ended(self.started);
         }

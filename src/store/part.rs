@@ -407,6 +407,10 @@ impl<'a> Part<'a> {
         let at = self.table.find_key(hash, key).filter(|&at| is_chosen(self.table.entry(at)))?;
         let entry = self.table.take(at);
         self.side.forget(&entry);
+        if self.side.volatile + self.side.timed == 0 {
+            // It would be kept until its records are due, and may take more than the keys did.
+            self.side.wheel = None;
+        }
         self.table.shrink(&self.env.hasher);
         Some(entry)
     }
