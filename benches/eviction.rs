@@ -2,7 +2,7 @@
 //!
 //! One trace of Zipf 0.99 for all servers at the same pace: a GET, and a SET of what was missing. The clocks of accesses
 //! count seconds, so a server alone, and faster, would see another trace. `maxmemory` is what each server takes for a
-//! tenth of the keys. Then many writers send values of mixed sizes, far more than fits, and the peak of the resident set
+//! tenth of the keys, corrected during the first half until it holds as many. Then many writers send values of mixed sizes, far more than fits, and the peak of the resident set
 //! is compared with what a control group would need: 1.25 x maxmemory + 64 MB.
 //!
 //!     cargo bench --bench eviction
@@ -74,8 +74,7 @@ fn run(options: &Options) -> Result<()> {
         let pace = (options.reads * specs.len() as u64) as f64 / began.elapsed().as_secs_f64();
         for cache in &mut caches {
             let rate = cache.hits as f64 * 100.0 / (options.reads - options.reads / 2) as f64;
-            let keys = cache.client.say("DBSIZE")?;
-            let Reply::Integer(keys) = keys else { return Err(format!("DBSIZE: {keys:?}")) };
+            let keys = cache.keys()?;
             eprintln!("{policy}: {}: {rate:.2} %", cache.server.spec.name);
             rates.row(vec![
                 policy.clone(),
@@ -111,30 +110,52 @@ struct Cache {
     client: Client,
     set: Vec<u8>,
     hits: u64,
+    limit: i64,
 }
 
 impl Cache {
     /// Starts a server that has room for a tenth of the keys.
     fn start(spec: &Spec, policy: &str, options: &Options) -> Result<Self> {
         let server = options.shared.start(spec)?;
-        let mut client = Client::connect(server.address)?;
+        let client = Client::connect(server.address)?;
         // A policy of keys with deadlines sees all keys: all have one.
         let more = if policy.starts_with("volatile") { "$2\r\nEX\r\n$6\r\n100000\r\n" } else { "" };
         let count = if more.is_empty() { 3 } else { 5 };
         let set = format!("*{count}\r\n$3\r\nSET\r\n$12\r\nkey:########\r\n${VALUE}\r\n{}\r\n{more}", "x".repeat(VALUE));
-        let mut cache = Self { server, client, set: set.into_bytes(), hits: 0 };
+        let mut cache = Self { server, client, set: set.into_bytes(), hits: 0, limit: 0 };
         let fitting: Vec<u64> = (0..options.keys / 10).collect();
         for keys in fitting.chunks(1000) {
             cache.set(keys)?;
         }
-        let limit = info(&mut cache.client, "used_memory")?;
-        for command in ["FLUSHALL SYNC".to_owned(), format!("CONFIG SET maxmemory {limit} maxmemory-policy {policy}")] {
-            match cache.client.say(&command)? {
-                Reply::Status(_) => {}
-                reply => return Err(format!("{command}: {reply:?}")),
-            }
-        }
+        cache.limit = info(&mut cache.client, "used_memory")? as i64;
+        cache.command("FLUSHALL SYNC")?;
+        cache.command(&format!("CONFIG SET maxmemory {} maxmemory-policy {policy}", cache.limit))?;
         Ok(cache)
+    }
+
+    fn command(&mut self, command: &str) -> Result<()> {
+        match self.client.say(command)? {
+            Reply::Status(_) => Ok(()),
+            reply => Err(format!("{command}: {reply:?}")),
+        }
+    }
+
+    fn keys(&mut self) -> Result<i64> {
+        match self.client.say("DBSIZE")? {
+            Reply::Integer(keys) => Ok(keys),
+            reply => Err(format!("DBSIZE: {reply:?}")),
+        }
+    }
+
+    /// Once keys are evicted, moves the limit by what the missing ones, or those too many, take.
+    fn correct(&mut self, wanted: u64) -> Result<()> {
+        /// About what a key takes with its value.
+        const KEY: i64 = 160;
+        if info(&mut self.client, "evicted_keys")? > 0 {
+            self.limit += (wanted as i64 - self.keys()?) * KEY;
+            self.command(&format!("CONFIG SET maxmemory {}", self.limit))?;
+        }
+        Ok(())
     }
 
     /// Reads keys; those that were missing are set.
@@ -173,6 +194,9 @@ fn trace(caches: &mut [Cache], options: &Options) -> Result<()> {
             cache.hits += if done >= options.reads / 2 { hits } else { 0 };
         }
         done += BATCH;
+        if done < options.reads / 2 && done % (options.reads / 50).next_multiple_of(BATCH) == 0 {
+            caches.iter_mut().try_for_each(|cache| cache.correct(options.keys / 10))?;
+        }
     }
     Ok(())
 }

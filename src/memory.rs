@@ -63,9 +63,13 @@ pub fn used() -> u64 {
 #[derive(Clone, Copy)]
 struct Leave {
     limit: u64,
-    /// The value of the thread's own counter at which the leave is used up.
+    /// How much it is.
+    bytes: i64,
+    /// The value of the thread's own counter at which it is used up.
     until: i64,
 }
+
+const NO_LEAVE: Leave = Leave { limit: 0, bytes: 0, until: i64::MIN };
 
 /// Most that a thread may allocate between two looks: so seldom that looking costs nothing, and little enough that all
 /// threads of a large machine together stay within some megabytes.
@@ -76,19 +80,25 @@ const LEAVE_SHARE: u64 = 4;
 
 /// Whether at most `limit` bytes are in use, or a few more: the threads may go beyond it by what they have leave for.
 ///
-/// Far from the limit this looks at the thread's own counter only.
+/// Far from the limit this looks at the thread's own counter only. `looking` is called when it looks at all.
 #[inline]
-pub fn is_within(limit: u64) -> bool {
+pub fn is_within(limit: u64, looking: impl FnOnce()) -> bool {
     thread_local! {
-        static LEAVE: Cell<Leave> = const { Cell::new(Leave { limit: 0, until: i64::MIN }) };
+        static LEAVE: Cell<Leave> = const { Cell::new(NO_LEAVE) };
     }
     LEAVE.with(|leave| {
-        let Leave { limit: known, until } = leave.get();
-        if known == limit && USED[mine().min(COUNTERS - 1)].0.load(Ordering::Relaxed) <= until {
+        let Leave { limit: known, bytes, until } = leave.get();
+        let own = USED[mine().min(COUNTERS - 1)].0.load(Ordering::Relaxed);
+        if known == limit && own <= until {
+            if until - own > bytes {
+                // What the thread has freed meanwhile is for all.
+                leave.set(Leave { limit, bytes, until: own + bytes });
+            }
             return true;
         }
+        looking();
         let renewed = renewed(limit);
-        leave.set(renewed.unwrap_or(Leave { limit: 0, until: i64::MIN }));
+        leave.set(renewed.unwrap_or(NO_LEAVE));
         renewed.is_some()
     })
 }
@@ -96,9 +106,9 @@ pub fn is_within(limit: u64) -> bool {
 #[cold]
 fn renewed(limit: u64) -> Option<Leave> {
     let free = limit.checked_sub(used())?;
-    let leave = (free / LEAVE_SHARE).min(LEAVE_MAX) as i64;
+    let bytes = (free / LEAVE_SHARE).min(LEAVE_MAX) as i64;
     let own = USED[mine().min(COUNTERS - 1)].0.load(Ordering::Relaxed);
-    Some(Leave { limit, until: own.saturating_add(leave) })
+    Some(Leave { limit, bytes, until: own.saturating_add(bytes) })
 }
 
 /// The size of the block that mimalloc gives for a request: four sizes to each doubling, whole pages for large ones.
@@ -123,6 +133,13 @@ pub fn resident() -> (u64, u64) {
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
     };
     (field("VmRSS:").unwrap_or(0), field("VmHWM:").unwrap_or(0))
+}
+
+/// Bytes of physical memory that the process occupies, asked for often. 0 where the system does not tell.
+pub fn resident_now() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let resident = pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    resident.unwrap_or(0) * rustix::param::page_size() as u64
 }
 
 /// Seconds of processor time that the process has used: its own code, and the kernel's for it. `None` where the
@@ -202,6 +219,8 @@ mod tests {
     fn resident_memory_is_known_on_linux() {
         let (now, most) = resident();
         assert!(cfg!(not(target_os = "linux")) || (now > 1 << 20 && most >= now));
+        let again = resident_now();
+        assert!(cfg!(not(target_os = "linux")) || again > now / 2 && again < now * 2, "{again} {now}");
     }
 
     /// Against what the allocator's own table of sizes says (`src/init.c` of mimalloc 3, in words of eight bytes).
@@ -238,15 +257,22 @@ mod tests {
         let _turn = TURN.lock();
         std::thread::spawn(|| {
             let limit = used() + 1_000_000;
-            assert!(is_within(limit));
+            assert!(is_within(limit, || ()));
             count(200_000);
-            assert!(is_within(limit), "within its leave");
+            assert!(is_within(limit, || ()), "within its leave");
             count(900_000);
-            assert!(!is_within(limit), "used up, and nothing is left");
-            assert!(is_within(limit + 200_000), "another limit is another question");
+            assert!(!is_within(limit, || ()), "used up, and nothing is left");
+            assert!(is_within(limit + 200_000, || ()), "another limit is another question");
             count(-900_000);
-            assert!(is_within(limit));
+            assert!(is_within(limit, || ()));
             count(-200_000);
+            assert!(is_within(limit, || ()));
+            // Freed before the last look, so that it is not this thread's alone.
+            count(900_000);
+            std::thread::spawn(|| count(200_000)).join().expect("joins");
+            assert!(!is_within(limit, || ()));
+            std::thread::spawn(|| count(-200_000)).join().expect("joins");
+            count(-900_000);
         })
         .join()
         .expect("joins");

@@ -128,8 +128,7 @@ fn apply(id: Id, server: &Server) -> Result<(), String> {
     match id {
         Id::LogLevel => server.apply_log_level(),
         Id::NotifyKeyspaceEvents => server.apply_events(),
-        Id::Maxmemory => server.room_wanted.store(true, Ordering::Relaxed),
-        Id::MaxmemoryPolicy => {
+        Id::Maxmemory | Id::MaxmemoryPolicy => {
             server.apply_policy();
             server.room_wanted.store(true, Ordering::Relaxed);
         }

@@ -295,7 +295,7 @@ mod tests {
         let micros = |tenacity| time(tenacity).map(|time| time.as_micros());
         assert_eq!(
             [0, 1, 10, 11, 50, 99, 100].map(micros),
-            [Some(0), Some(50), Some(500), Some(575), Some(133_931), Some(126_187_183), None]
+            [Some(0), Some(50), Some(500), Some(575), Some(133_931), Some(126_205_358), None]
         );
     }
 }
