@@ -6,7 +6,7 @@ use crate::lexer::Span;
 use crate::number;
 use crate::server::Server;
 use crate::store::Entry;
-use crate::store::uses::seconds;
+use crate::store::uses::idle_seconds;
 
 use super::{Arguments, Command};
 
@@ -128,7 +128,7 @@ impl<'a> Call<'a> {
 
     /// Seconds since an entry was used last, where that is noted.
     pub fn idle_seconds(&self, entry: &Entry) -> u32 {
-        entry.idle_seconds(seconds(self.now))
+        idle_seconds(entry, self.now)
     }
 
     /// The error for a wrong number of arguments.

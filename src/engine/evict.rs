@@ -18,7 +18,7 @@ use crate::command::{Effect, Event, Keyspace, bytes_of};
 use crate::config::Policy;
 use crate::server::{Count, Server, now};
 use crate::store::table::{Raw, Table};
-use crate::store::uses::seconds;
+use crate::store::uses::idle_seconds;
 use crate::store::{Entry, PartId};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
 
@@ -251,7 +251,7 @@ impl Draw<'_> {
     fn score(&self, entry: &Entry) -> u64 {
         match self.policy {
             Policy::AllkeysLru | Policy::VolatileLru => {
-                let used = (self.now / 1000).saturating_sub(entry.idle_seconds(seconds(self.now)).into());
+                let used = (self.now / 1000).saturating_sub(idle_seconds(entry, self.now).into());
                 u64::MAX - used
             }
             Policy::AllkeysLfu | Policy::VolatileLfu => {

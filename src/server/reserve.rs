@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(adjusted(40 * MB, 100 * MB, target + 100 * MB), 50 * MB, "half at most");
         assert_eq!(adjusted(5 * MB, 100 * MB, target - 32 * MB), 4 * MB);
         assert_eq!(adjusted(10, 100 * MB, target), 9);
-        assert_eq!(adjusted(5 * MB, 100 * MB, 0), 5 * MB - target / 32);
+        assert_eq!(adjusted(6 * MB, 100 * MB, 0), 6 * MB - target / 32);
         assert_eq!(adjusted(0, u64::MAX, u64::MAX), 0);
         assert_eq!(adjusted(0, 10 * MB, 200 * MB), 0);
     }

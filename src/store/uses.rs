@@ -22,6 +22,10 @@ const PARAMETER: u64 = (1 << 31) - 1;
 /// Where the counter of a new key begins, so that it is not the next to go. Source: Redis' `LFU_INIT_VAL`.
 const FIRST: u8 = 5;
 
+/// How far a clock may be ahead of whoever looks: each batch has a time of its own, and clocks may be set back. Without this
+/// a key that was used a moment later would seem not to have been used for ages.
+const AHEAD: u16 = 16;
+
 impl Uses {
     /// The time of the last use is kept.
     pub const LAST: Self = Self(0);
@@ -70,6 +74,7 @@ impl Uses {
     /// What the counter says at `now`.
     pub fn frequency(self, clock: u32, now: u64) -> u8 {
         let passed = minutes(now).wrapping_sub((clock >> 8) as u16);
+        let passed = if passed > u16::MAX - AHEAD { 0 } else { passed };
         let steps = u64::from(passed).checked_div(self.0 & PARAMETER).unwrap_or(0);
         (clock as u8).saturating_sub(u8::try_from(steps).unwrap_or(u8::MAX))
     }
@@ -89,6 +94,12 @@ pub fn counted(now: u64, counter: u8) -> u32 {
 #[inline]
 pub fn seconds(now: u64) -> u32 {
     (now / 1000) as u32 & CLOCK_MASK
+}
+
+/// Seconds since the last use, as of `now`. The clock comes round after half a year.
+pub fn idle_seconds(entry: &Entry, now: u64) -> u32 {
+    let idle = entry.idle_seconds(seconds(now));
+    if idle > CLOCK_MASK - u32::from(AHEAD) { 0 } else { idle }
 }
 
 #[inline]
@@ -130,6 +141,16 @@ mod tests {
         let uses = Uses::counted(10, 1);
         let before = NOW - (NOW / MINUTE % 65_536 + 1) * MINUTE;
         assert_eq!(uses.frequency(counted(before, 100), before + 2 * MINUTE), 98);
+    }
+
+    #[test]
+    fn a_use_that_is_a_moment_ahead_is_none_of_ages_ago() {
+        let uses = Uses::counted(10, 1);
+        assert_eq!(uses.frequency(counted(NOW + MINUTE, 100), NOW), 100);
+        let entry = Entry::new(b"k", Content::Int(1), None, seconds(NOW + 1000));
+        assert_eq!((idle_seconds(&entry, NOW), idle_seconds(&entry, NOW + 3000)), (0, 2));
+        let day = 24 * 60 * MINUTE;
+        assert_eq!(u64::from(idle_seconds(&entry, NOW + 1000 + 150 * day)), 150 * day / 1000);
     }
 
     #[test]
