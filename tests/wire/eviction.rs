@@ -259,7 +259,7 @@ same_as_redis! {
         let (_server, mut client) = start(peer, "volatile-lfu");
         client.check("SET k v", "+OK\r\n");
         let Value::Bulk(payload) = client.request(&["DUMP", "k"]) else { panic!("no payload") };
-        let mut restore = |client: &mut Client, more: [&[u8]; 2]| {
+        let restore = |client: &mut Client, more: [&[u8]; 2]| {
             let request = [&[b"RESTORE".as_slice(), b"k", b"0", &payload, b"REPLACE"], &more[..]].concat();
             assert_eq!(client.request(&request), Value::Simple("OK".into()));
         };
