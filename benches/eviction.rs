@@ -32,7 +32,11 @@ struct Options {
     /// Reads; the second half counts.
     #[arg(long, default_value_t = 1_000_000)]
     reads: u64,
-    #[arg(long, value_delimiter = ',', default_value = "allkeys-lru,allkeys-lfu,allkeys-random,volatile-lru,volatile-lfu")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "allkeys-lru,allkeys-lfu,allkeys-random,volatile-lru,volatile-lfu"
+    )]
     policies: Vec<String>,
     /// Megabytes that each writer sends; 0 leaves them out.
     #[arg(long, default_value_t = 100)]
@@ -121,7 +125,8 @@ impl Cache {
         // A policy of keys with deadlines sees all keys: all have one.
         let more = if policy.starts_with("volatile") { "$2\r\nEX\r\n$6\r\n100000\r\n" } else { "" };
         let count = if more.is_empty() { 3 } else { 5 };
-        let set = format!("*{count}\r\n$3\r\nSET\r\n$12\r\nkey:########\r\n${VALUE}\r\n{}\r\n{more}", "x".repeat(VALUE));
+        let set =
+            format!("*{count}\r\n$3\r\nSET\r\n$12\r\nkey:########\r\n${VALUE}\r\n{}\r\n{more}", "x".repeat(VALUE));
         let mut cache = Self { server, client, set: set.into_bytes(), hits: 0, limit: 0 };
         let fitting: Vec<u64> = (0..options.keys / 10).collect();
         for keys in fitting.chunks(1000) {

@@ -2,8 +2,8 @@
 
 pub mod block;
 mod calls;
-mod excess;
 pub mod clients;
+mod excess;
 pub mod home;
 pub mod monitor;
 mod notifications;
@@ -19,8 +19,8 @@ pub mod tracking;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub use calls::{CallStats, Calls};
-pub use excess::Excess;
 use clients::Clients;
+pub use excess::Excess;
 use monitor::Monitors;
 use notifications::Announcer;
 pub use pace::Pace;

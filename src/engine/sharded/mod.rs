@@ -11,9 +11,9 @@ use smallvec::SmallVec;
 
 use self::shards::{Lock, Shards, Unheld};
 use super::aside::{self, Aside};
+use super::evict::{Evictor, Room, State};
 use super::serve::{self, Hold, Ready, Tried};
 use super::wait::{Place, Waiter};
-use super::evict::{Evictor, Room, State};
 use super::{Engine, FLUSH, Gone, Transaction, Watched, Watching, held};
 use crate::command::{
     Arguments, Call, Entries, Flags, Key, Long, Parts, Progress, ReadManyRun, Run, Step, live, looked_up, prune,
