@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::command::{Asker, Call, Command, Control, Flags, Next, Run};
 use crate::config::Caller;
 use crate::engine::aside::{Aside, Stage};
+use crate::engine::evict::{self, State};
 use crate::engine::wait::{Over, Waiter};
 use crate::engine::{Engine, FLUSH, Gone, Transaction, Watching};
 use crate::error::Error;
@@ -122,13 +123,18 @@ impl<E: Engine> Executor<E> {
                 // The wait may have been long, and times to live count from now.
                 batch.now = now();
             }
+            let is_out_of_memory = self.needs_room(&batch.requests[*at]) && {
+                let bytes = batch.input.len() as u64;
+                // Boxed, since it is seldom.
+                !Box::pin(self.make_room(bytes)).await?
+            };
             let session = self.session.as_mut().expect("present between requests");
             let (replies, mark) = (session.replies, batch.reply.mark());
             let request = batch.requests[*at];
             batch.reply.set_resp(session.resp);
             batch.reply.begin(None);
             let first = *at;
-            let admission = admit(&self.server, session, &request);
+            let admission = admit(&self.server, session, &request, is_out_of_memory);
             let is_run = matches!(admission, Admission::Data | Admission::Session(_) | Admission::Control(_));
             let outcome = match admission {
                 Admission::Data => {
@@ -136,7 +142,9 @@ impl<E: Engine> Executor<E> {
                     let db = self.session().db;
                     batch.asker = self.session().client.asker();
                     (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
-                    if *at < end && batch.reply.len() < FLUSH {
+                    if std::mem::take(&mut batch.lacks_room) {
+                        // The next time round makes room before the request that needs it.
+                    } else if *at < end && batch.reply.len() < FLUSH {
                         *at += 1;
                         let outcome;
                         (batch, outcome) = if is_long(&batch.requests[*at - 1]) {
@@ -160,7 +168,12 @@ impl<E: Engine> Executor<E> {
                 }
                 Admission::Session(run) => {
                     *at += 1;
-                    match run_session(run, session, &mut batch, &request, &self.server) {
+                    let next = run_session(run, session, &mut batch, &request, &self.server);
+                    if self.server.room_wanted.load(Ordering::Relaxed) {
+                        self.server.room_wanted.store(false, Ordering::Relaxed);
+                        self.engine.make_room().await?;
+                    }
+                    match next {
                         Next::Continue => Outcome::Done,
                         Next::Close => Outcome::Close,
                         Next::Sleep(time) => self.sleep(time, &mut batch).await,
@@ -317,7 +330,7 @@ impl<E: Engine> Executor<E> {
             return at + 1;
         }
         let rest = &batch.requests[at + 1..];
-        let is_data = |request: &Request| matches!(admit(&self.server, session, request), Admission::Data);
+        let is_data = |request: &Request| matches!(admit(&self.server, session, request, false), Admission::Data);
         at + 1 + rest.iter().take_while(|request| is_data(request)).count()
     }
 
@@ -368,6 +381,58 @@ impl<E: Engine> Executor<E> {
         }
         if session.replies == Replies::SkipNext {
             session.replies = Replies::Skip;
+        }
+    }
+
+    /// Whether there may be no memory for a request that needs some. Of a transaction every request does.
+    #[inline]
+    fn needs_room(&self, request: &Request) -> bool {
+        self.server.config.maxmemory() != 0 && self.may_need_room(request) && !self.server.has_room()
+    }
+
+    fn may_need_room(&self, request: &Request) -> bool {
+        let (session, Verdict::Run(command)) = (self.session(), request.verdict) else { return false };
+        let needs = match &session.queue {
+            None => command.flags.has(Flags::DENYOOM),
+            Some(queue) => match command.spec.run {
+                Run::Control(Control::Exec) => {
+                    let needs = |it: &Request| matches!(it.verdict, Verdict::Run(it) if it.flags.has(Flags::DENYOOM));
+                    queue.batch.requests.iter().any(needs)
+                }
+                Run::Control(Control::Discard | Control::Quit | Control::Reset) => false,
+                _ => true,
+            },
+        };
+        needs && !session.must_log_in(&self.server)
+    }
+
+    /// Evicts keys before a request that needs memory; false when there is none for it.
+    ///
+    /// Goes on until there is room, or for as long as `maxmemory-eviction-tenacity` says. But at least as much goes as the
+    /// request may bring, so that many who write cannot outrun the eviction.
+    ///
+    /// * `bytes`: how many bytes its client has sent.
+    async fn make_room(&mut self, bytes: u64) -> Result<bool, Gone> {
+        /// Milliseconds to wait for what is being freed before a request is refused.
+        const PATIENCE: u32 = 20;
+        let begun = Instant::now();
+        let time = evict::time(self.server.config.maxmemory_eviction_tenacity());
+        // What it brings is in memory twice when it is stored.
+        let least = bytes.saturating_mul(2);
+        let (mut freed, mut waited) = (0_u64, 0);
+        loop {
+            let room = self.engine.make_room().await?;
+            freed = freed.saturating_add(room.freed);
+            match room.state {
+                State::Enough => return Ok(true),
+                State::Partly if freed >= least && time.is_some_and(|time| begun.elapsed() >= time) => return Ok(true),
+                State::Partly => tokio::task::yield_now().await,
+                State::Nothing if self.server.env.reaper.things() > 0 && waited < PATIENCE => {
+                    waited += 1;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                State::Nothing => return Ok(false),
+            }
         }
     }
 
@@ -525,8 +590,10 @@ impl<E: Engine> Executor<E> {
 }
 
 /// Decides what happens with a request. The order of the questions is Redis'.
+///
+/// * `is_out_of_memory`: it needs memory, and there is none.
 #[inline]
-fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
+fn admit(server: &Server, session: &Session, request: &Request, is_out_of_memory: bool) -> Admission {
     let Verdict::Run(command) = request.verdict else { return Admission::Malformed };
     if command.flags.has(Flags::PROTECTED) && !may_debug(server, session) {
         return Admission::Refuse(Error::Other(
@@ -538,7 +605,7 @@ fn admit(server: &Server, session: &Session, request: &Request) -> Admission {
     if session.must_log_in(server) && !command.flags.has(Flags::NO_AUTH) {
         return Admission::Refuse(Error::Other("NOAUTH Authentication required."));
     }
-    if command.flags.has(Flags::DENYOOM) && server.is_out_of_memory() {
+    if is_out_of_memory {
         return Admission::Refuse(Error::OutOfMemory);
     }
     if session.resp == Resp::V2 && session.client.is_subscriber() && !may_subscriber(command) {

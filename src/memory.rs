@@ -1,4 +1,4 @@
-//! The allocator, and how much of it is in use: true numbers for INFO, at the price of one addition each time.
+//! The allocator, and how much of it is in use: true numbers for INFO and maxmemory, at the price of one addition each time.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use libmimalloc_sys as mi;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 /// Counts the bytes that are allocated. Each thread has a counter that only it writes; more threads than counters share.
 pub struct Counting;
@@ -18,20 +18,28 @@ struct Counter(AtomicI64);
 
 static USED: [Counter; COUNTERS] = [const { Counter(AtomicI64::new(0)) }; COUNTERS];
 
+/// Threads that have a counter, or share the last.
+static ISSUED: AtomicUsize = AtomicUsize::new(0);
+
 thread_local! {
     static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
+/// The number of this thread's counter; beyond all of them for a thread that shares the last.
 #[inline]
-fn count(bytes: isize) {
+fn mine() -> usize {
     let mine = MINE.try_with(|mine| {
         if mine.get() == usize::MAX {
-            static NEXT: AtomicI64 = AtomicI64::new(0);
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) as usize);
+            mine.set(ISSUED.fetch_add(1, Ordering::Relaxed));
         }
         mine.get()
     });
-    let mine = mine.unwrap_or(COUNTERS);
+    mine.unwrap_or(COUNTERS)
+}
+
+#[inline]
+fn count(bytes: isize) {
+    let mine = mine();
     if mine < COUNTERS - 1 {
         // Only this thread writes here, so a load and a store do what an atomic addition would.
         let counter = &USED[mine].0;
@@ -42,9 +50,79 @@ fn count(bytes: isize) {
     }
 }
 
-/// Bytes that the process has allocated and not freed, as it asked for them (without rounding to size classes).
+/// Bytes that the process has allocated and not freed, with what the allocator rounds them up to.
 pub fn used() -> u64 {
-    USED.iter().map(|counter| counter.0.load(Ordering::Relaxed)).sum::<i64>().max(0) as u64
+    // Relaxed, here and below: a thread that has just begun is missed, and its first allocations with it.
+    let issued = ISSUED.load(Ordering::Relaxed).min(COUNTERS - 1);
+    let shared = USED[COUNTERS - 1].0.load(Ordering::Relaxed);
+    let own = USED[..issued].iter().map(|counter| counter.0.load(Ordering::Relaxed));
+    (own.sum::<i64>() + shared).max(0) as u64
+}
+
+/// What a thread may still allocate before it has to look at all counters again.
+#[derive(Clone, Copy)]
+struct Leave {
+    limit: u64,
+    /// How much it is.
+    bytes: i64,
+    /// The value of the thread's own counter at which it is used up.
+    until: i64,
+}
+
+const NO_LEAVE: Leave = Leave { limit: 0, bytes: 0, until: i64::MIN };
+
+/// Most that a thread may allocate between two looks: so seldom that looking costs nothing, and little enough that all
+/// threads of a large machine together stay within some megabytes.
+const LEAVE_MAX: u64 = 256 * 1024;
+
+/// The share of what is free that one thread may take: others take theirs meanwhile.
+const LEAVE_SHARE: u64 = 4;
+
+/// Whether at most `limit` bytes are in use, or a few more: the threads may go beyond it by what they have leave for.
+///
+/// Far from the limit this looks at the thread's own counter only. `looking` is called when it looks at all.
+#[inline]
+pub fn is_within(limit: u64, looking: impl FnOnce()) -> bool {
+    thread_local! {
+        static LEAVE: Cell<Leave> = const { Cell::new(NO_LEAVE) };
+    }
+    LEAVE.with(|leave| {
+        let Leave { limit: known, bytes, until } = leave.get();
+        let own = USED[mine().min(COUNTERS - 1)].0.load(Ordering::Relaxed);
+        if known == limit && own <= until {
+            if until - own > bytes {
+                // What the thread has freed meanwhile is for all.
+                leave.set(Leave { limit, bytes, until: own + bytes });
+            }
+            return true;
+        }
+        looking();
+        let renewed = renewed(limit);
+        leave.set(renewed.unwrap_or(NO_LEAVE));
+        renewed.is_some()
+    })
+}
+
+#[cold]
+fn renewed(limit: u64) -> Option<Leave> {
+    let free = limit.checked_sub(used())?;
+    let bytes = (free / LEAVE_SHARE).min(LEAVE_MAX) as i64;
+    let own = USED[mine().min(COUNTERS - 1)].0.load(Ordering::Relaxed);
+    Some(Leave { limit, bytes, until: own.saturating_add(bytes) })
+}
+
+/// The size of the block that mimalloc gives for a request: four sizes to each doubling, whole pages for large ones.
+#[inline]
+const fn block(size: usize) -> usize {
+    const EXACT: usize = 64;
+    const LARGE: usize = 512 * 1024;
+    const PAGE: usize = 4096;
+    let step = match size {
+        0..=EXACT => 8,
+        0..=LARGE => 1 << ((size - 1).ilog2() - 2),
+        _ => PAGE,
+    };
+    (size + step - 1) & !(step - 1)
 }
 
 /// Bytes of physical memory that the process occupies, and the most it ever did. 0 where the system does not tell.
@@ -55,6 +133,13 @@ pub fn resident() -> (u64, u64) {
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
     };
     (field("VmRSS:").unwrap_or(0), field("VmHWM:").unwrap_or(0))
+}
+
+/// Bytes of physical memory that the process occupies, asked for often. 0 where the system does not tell.
+pub fn resident_now() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let resident = pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    resident.unwrap_or(0) * rustix::param::page_size() as u64
 }
 
 /// Seconds of processor time that the process has used: its own code, and the kernel's for it. `None` where the
@@ -76,7 +161,7 @@ const NATURAL: usize = 8;
 unsafe impl GlobalAlloc for Counting {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
+        count(block(layout.size()) as isize);
         // SAFETY: sizes are not zero, alignments powers of two, as the caller promises.
         unsafe {
             if layout.align() <= NATURAL {
@@ -89,7 +174,7 @@ unsafe impl GlobalAlloc for Counting {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
+        count(block(layout.size()) as isize);
         // SAFETY: as above.
         unsafe {
             if layout.align() <= NATURAL {
@@ -102,14 +187,14 @@ unsafe impl GlobalAlloc for Counting {
 
     #[inline]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
+        count(-(block(layout.size()) as isize));
         // SAFETY: the pointer came from one of the functions here.
         unsafe { mi::mi_free(pointer.cast()) }
     }
 
     #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size as isize - layout.size() as isize);
+        count(block(size) as isize - block(layout.size()) as isize);
         // SAFETY: the pointer came from one of the functions here.
         unsafe {
             if layout.align() <= NATURAL {
@@ -123,17 +208,79 @@ unsafe impl GlobalAlloc for Counting {
 
 #[cfg(all(test, not(kiba_loom)))]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+
+    /// The test binary does not use the allocator, so the counters move only in tests that take turns.
+    static TURN: Mutex<()> = Mutex::new(());
 
     #[test]
     fn resident_memory_is_known_on_linux() {
         let (now, most) = resident();
         assert!(cfg!(not(target_os = "linux")) || (now > 1 << 20 && most >= now));
+        let again = resident_now();
+        assert!(cfg!(not(target_os = "linux")) || again > now / 2 && again < now * 2, "{again} {now}");
+    }
+
+    /// Against what the allocator's own table of sizes says (`src/init.c` of mimalloc 3, in words of eight bytes).
+    #[test]
+    fn blocks_are_as_large_as_the_allocator_makes_them() {
+        for (size, expected) in [
+            (1, 8),
+            (8, 8),
+            (57, 64),
+            (64, 64),
+            (65, 80),
+            (80, 80),
+            (81, 96),
+            (113, 128),
+            (129, 160),
+            (1025, 1280),
+            (16_385, 20_480),
+            (65_537, 81_920),
+            (458_753, 524_288),
+            (524_288, 524_288),
+            (524_289, 528_384),
+            (1 << 20, 1 << 20),
+        ] {
+            assert_eq!(block(size), expected, "{size}");
+        }
+        // No request is given less than it asks for, or a quarter more, small ones aside.
+        for size in 64..100_000 {
+            assert!(block(size) >= size && block(size) <= size + size / 4, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_thread_has_leave_for_a_part_of_what_is_free() {
+        let _turn = TURN.lock();
+        std::thread::spawn(|| {
+            let limit = used() + 1_000_000;
+            assert!(is_within(limit, || ()));
+            count(200_000);
+            assert!(is_within(limit, || ()), "within its leave");
+            count(900_000);
+            assert!(!is_within(limit, || ()), "used up, and nothing is left");
+            assert!(is_within(limit + 200_000, || ()), "another limit is another question");
+            count(-900_000);
+            assert!(is_within(limit, || ()));
+            count(-200_000);
+            assert!(is_within(limit, || ()));
+            // Freed before the last look, so that it is not this thread's alone.
+            count(900_000);
+            std::thread::spawn(|| count(200_000)).join().expect("joins");
+            assert!(!is_within(limit, || ()));
+            std::thread::spawn(|| count(-200_000)).join().expect("joins");
+            count(-900_000);
+        })
+        .join()
+        .expect("joins");
     }
 
     #[test]
     fn counts_what_another_thread_frees() {
-        // The test binary does not use the allocator, so the counters move only here.
+        let _turn = TURN.lock();
         count(1000);
         let before = used();
         std::thread::spawn(|| count(-1000)).join().expect("joins");

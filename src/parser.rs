@@ -48,6 +48,8 @@ pub struct Batch {
     pub now: u64,
     /// Whose requests they are; set by the executor before the engine runs data commands.
     pub asker: Asker,
+    /// The engine stopped before a request for which there may be no memory.
+    pub lacks_room: bool,
 }
 
 impl Batch {

@@ -77,6 +77,15 @@ impl Client {
         Ok(())
     }
 
+    /// Sends encoded requests at once and waits for `count` replies.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn replies(&mut self, requests: &[u8], count: usize) -> Result<Vec<Reply>> {
+        self.stream.get_mut().write_all(requests).map_err(|error| format!("write: {error}"))?;
+        (0..count).map(|_| self.reply()).collect()
+    }
+
     /// Reads `command`'s reply to its end without keeping it, and pauses after each 64 KiB, as a slow reader does.
     ///
     /// * `stop`: gives up once it is true.

@@ -5,6 +5,8 @@ use crate::error::Error;
 use crate::lexer::Span;
 use crate::number;
 use crate::server::Server;
+use crate::store::Entry;
+use crate::store::uses::idle_seconds;
 
 use super::{Arguments, Command};
 
@@ -119,9 +121,14 @@ impl<'a> Call<'a> {
         self.server.config.dialect() == Dialect::Original
     }
 
-    /// The access clock of entries that this call reads or makes.
+    /// The access clock of entries that this call makes.
     pub fn clock(&self) -> u32 {
-        crate::store::clock(self.now)
+        self.server.env.uses().fresh(self.now)
+    }
+
+    /// Seconds since an entry was used last, where that is noted.
+    pub fn idle_seconds(&self, entry: &Entry) -> u32 {
+        idle_seconds(entry, self.now)
     }
 
     /// The error for a wrong number of arguments.

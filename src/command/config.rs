@@ -115,6 +115,7 @@ fn rewrite(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, 
 /// CONFIG RESETSTAT -> OK.
 fn resetstat(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
     call.server.stats.reset();
+    call.server.excess.reset();
     call.server.env.expired.store(0, Ordering::Relaxed);
     call.server.env.contended.store(0, Ordering::Relaxed);
     call.server.env.expired_parts.store(0, Ordering::Relaxed);
@@ -127,6 +128,11 @@ fn apply(id: Id, server: &Server) -> Result<(), String> {
     match id {
         Id::LogLevel => server.apply_log_level(),
         Id::NotifyKeyspaceEvents => server.apply_events(),
+        Id::Maxmemory | Id::MaxmemoryPolicy => {
+            server.apply_policy();
+            server.room_wanted.store(true, Ordering::Relaxed);
+        }
+        Id::LfuLogFactor | Id::LfuDecayTime => server.apply_policy(),
         // Idle clients wait by the old one.
         Id::Timeout => server.clients.wake_all(),
         Id::Maxclients => {

@@ -98,7 +98,7 @@ fn object(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(
         encoding(entry),
         rdb::size(entry, call.now),
         entry.clock(),
-        entry.idle_seconds(call.clock()),
+        call.idle_seconds(entry),
     ));
     Ok(())
 }

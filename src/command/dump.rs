@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::reply::Reply;
 use crate::store::copy::elements;
 use crate::store::rdb::{self, Making, Refused};
+use crate::store::uses::{counted, seconds};
 use crate::store::{Entry, Slot};
 
 pub(super) const SPECS: &[Spec] = &[
@@ -69,41 +70,44 @@ fn restore(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Ef
     if entry.is_expired(call.now) {
         return Ok(if existed { Effect::Changed(Event("del")) } else { Effect::None });
     }
-    if let Some(seconds) = options.idle_seconds {
-        entry.set_idle(seconds, call.clock());
+    // Of the two, what the policy asks for.
+    match (call.server.env.uses().are_counted(), options.frequency, options.idle_seconds) {
+        (true, Some(frequency), _) => entry.touch(counted(call.now, frequency)),
+        (false, _, Some(idle)) => entry.set_idle(idle, seconds(call.now)),
+        _ => {}
     }
     slot.insert(entry);
     Ok(Effect::Changed(Event("restore")))
 }
 
-/// FREQ is looked at and forgotten: no policy that counts accesses can be chosen.
 #[derive(Default)]
 struct RestoreOptions {
     replaces: bool,
     is_absolute: bool,
     idle_seconds: Option<u64>,
+    frequency: Option<u8>,
 }
 
 impl RestoreOptions {
     fn parse(call: &Call<'_>) -> Result<Self, Error> {
-        let (mut options, mut has_frequency, mut i) = (Self::default(), false, 4);
+        let (mut options, mut i) = (Self::default(), 4);
         while i < call.len() {
             let has_value = i + 1 < call.len();
             if call.is(i, "replace") {
                 options.replaces = true;
             } else if call.is(i, "absttl") {
                 options.is_absolute = true;
-            } else if call.is(i, "idletime") && has_value && !has_frequency {
+            } else if call.is(i, "idletime") && has_value && options.frequency.is_none() {
                 i += 1;
                 let seconds = u64::try_from(call.integer(i)?);
                 let seconds = seconds.map_err(|_| Error::Other("ERR Invalid IDLETIME value, must be >= 0"))?;
                 options.idle_seconds = Some(seconds);
             } else if call.is(i, "freq") && has_value && options.idle_seconds.is_none() {
                 i += 1;
-                if !(0..=255).contains(&call.integer(i)?) {
-                    return Err(Error::Other("ERR Invalid FREQ value, must be >= 0 and <= 255"));
-                }
-                has_frequency = true;
+                let frequency = u8::try_from(call.integer(i)?);
+                let frequency =
+                    frequency.map_err(|_| Error::Other("ERR Invalid FREQ value, must be >= 0 and <= 255"))?;
+                options.frequency = Some(frequency);
             } else {
                 return Err(Error::Syntax);
             }

@@ -7,6 +7,7 @@ use super::{Arity, Call, Flags, Keys, Keyspace, Progress, Run, Spec, Step};
 use crate::error::Error;
 use crate::memory;
 use crate::reply::Reply;
+use crate::server::clients::Client;
 use crate::server::pubsub::Feed;
 use crate::server::{CallStats, Server};
 
@@ -107,8 +108,11 @@ fn clients(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     fields.add("pubsub_clients", server.pubsub.subscriber_count());
 }
 
-fn memory(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
+fn memory(fields: &mut Fields<'_>, server: &Server, space: &mut dyn Keyspace) {
     let used = memory::used();
+    let clients = client_bytes(server);
+    let overhead = (server.startup_bytes + clients + table_bytes(space)).min(used);
+    let (startup, dataset) = (server.startup_bytes, used - overhead);
     let (resident, resident_peak) = memory::resident();
     fields.add_bytes("used_memory", used);
     if resident > 0 {
@@ -116,9 +120,43 @@ fn memory(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
         fields.add_bytes("used_memory_rss_peak", resident_peak);
         fields.add("mem_fragmentation_ratio", format_args!("{:.2}", resident as f64 / used.max(1) as f64));
     }
+    fields.add("used_memory_overhead", overhead);
+    fields.add("used_memory_startup", startup);
+    fields.add("used_memory_dataset", dataset);
+    let share = dataset as f64 * 100.0 / used.saturating_sub(startup).max(1) as f64;
+    fields.add("used_memory_dataset_perc", format_args!("{share:.2}%"));
     fields.add_bytes("maxmemory", server.config.maxmemory());
     fields.add("maxmemory_policy", server.config.maxmemory_policy());
+    // Everything counts, and there are neither replicas nor a log.
+    fields.add("mem_not_counted_for_evict", 0);
+    fields.add("mem_clients_slaves", 0);
+    fields.add("mem_clients_normal", clients);
+    fields.add("mem_aof_buffer", 0);
+    fields.add("lazyfree_pending_objects", server.env.reaper.things());
     fields.add("mem_allocator", "mimalloc");
+}
+
+/// What connections hold: unfinished requests, what waits to be sent to them, and what the server knows of them.
+fn client_bytes(server: &Server) -> u64 {
+    let bytes_of = |client: &Client| {
+        let query = client.query_bytes.load(crate::sync::Ordering::Relaxed);
+        size_of::<Client>() as u64 + query + client.outbox.waiting().bytes as u64
+    };
+    server.clients.list().iter().map(|client| bytes_of(client)).sum()
+}
+
+/// What keys cost besides themselves and their values: the tables, and the headers of entries.
+fn table_bytes(space: &mut dyn Keyspace) -> u64 {
+    /// A pointer and a byte of the hash.
+    const BUCKET: usize = 9;
+    const HEADER: usize = 8;
+    let mut bytes = 0;
+    for db in (0..space.databases()).filter(|&db| space.is_used(db)).collect::<Vec<_>>() {
+        for part in 0..space.parts() {
+            space.look(db, part, &mut |table| bytes += table.buckets() * BUCKET + table.len() * HEADER);
+        }
+    }
+    bytes as u64
 }
 
 fn persistence(fields: &mut Fields<'_>, _: &Server, _: &mut dyn Keyspace) {
@@ -143,7 +181,13 @@ fn stats(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     fields.add("expired_keys", expired);
     fields.add("lock_contentions", server.env.contended.load(crate::sync::Ordering::Relaxed));
     fields.add("expired_subkeys", server.env.expired_parts.load(crate::sync::Ordering::Relaxed));
-    fields.add("evicted_keys", 0);
+    fields.add("evicted_keys", stats.evicted());
+    fields.add("evicted_clients", 0);
+    // Where nobody asks for memory, nobody has noticed yet that there is enough.
+    server.has_room();
+    let (exceeded, exceeded_in_all) = server.excess.times(server.started);
+    fields.add("total_eviction_exceeded_time", exceeded_in_all.as_millis());
+    fields.add("current_eviction_exceeded_time", exceeded.as_millis());
     fields.add("keyspace_hits", stats.hits());
     fields.add("keyspace_misses", stats.misses());
     fields.add("pubsub_channels", server.pubsub.channel_count(Feed::Channel));

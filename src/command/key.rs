@@ -125,7 +125,12 @@ fn exists(entries: &Entries<'_>, _: &Call<'_>, reply: &mut Reply) -> Result<(), 
 
 /// TOUCH key ... -> how many exist. Looking them up is what touches them, but for a client that touches nothing else.
 fn touch(entries: &Entries<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    reply.count(entries.iter().flatten().inspect(|entry| entry.touch(call.clock())).count());
+    let note = |entry: &&Entry| {
+        if call.asker.no_touch {
+            call.server.env.uses().note(entry, call.now);
+        }
+    };
+    reply.count(entries.iter().flatten().inspect(note).count());
     Ok(())
 }
 

@@ -41,10 +41,15 @@ fn usage(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<()
         }
     }
     match entry {
-        Some(entry) => reply.count(SLOT_BYTES + entry.size() + heap_bytes(entry)),
+        Some(entry) => reply.count(bytes_of(entry)),
         None => reply.nil(),
     }
     Ok(())
+}
+
+/// What a key costs: its place in the table, its entry, and what its value has elsewhere.
+pub(crate) fn bytes_of(entry: &Entry) -> usize {
+    SLOT_BYTES + entry.size() + heap_bytes(entry)
 }
 
 /// Bytes that the entry's value has outside of the entry.

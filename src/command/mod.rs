@@ -52,6 +52,7 @@ mod zset;
 
 pub use call::{Asker, Call};
 pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
+pub(crate) use memory::bytes_of;
 pub(crate) use pubsub::deliver;
 pub use registry::{Command, by_index, commands, find, index_end, subcommand};
 
@@ -585,7 +586,7 @@ fn table_of<'a, T: Tables + ?Sized>(tables: &'a T, key: Key, call: &Call<'_>) ->
 #[inline]
 fn touch(entry: &Entry, call: &Call<'_>) {
     if !call.asker.no_touch && !call.command.flags.has(Flags::NO_TOUCH) {
-        entry.touch(call.clock());
+        call.server.env.uses().note(entry, call.now);
     }
 }
 
@@ -601,6 +602,11 @@ pub trait Keyspace {
 
     /// Visits a part shared: its table, and the number of keys with a deadline.
     fn read(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(&Raw, usize));
+
+    /// Visits the table of a part shared. One that never had a key may be passed over.
+    fn look(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(&Raw)) {
+        self.read(db, part, &mut |table, _| visit(table));
+    }
 
     /// Visits a part exclusively.
     fn write(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(Part<'_>));

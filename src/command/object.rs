@@ -74,22 +74,32 @@ fn encoding(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<()
     Ok(())
 }
 
-/// OBJECT FREQ key -> an error, since no policy that counts accesses can be chosen; nil when the key is missing.
-fn freq(entry: Option<&Entry>, _: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
-    if entry.is_some() {
-        return Err(Error::Other(
-            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching \
-             between policies at runtime LRU and LFU data will take some time to adjust.",
-        ));
+/// OBJECT FREQ key -> the counter of its uses, which a policy of lfu keeps; nil when the key is missing.
+fn freq(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
+    let uses = call.server.env.uses();
+    match entry {
+        Some(_) if !uses.are_counted() => {
+            return Err(Error::Other(
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+                 switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
+        Some(entry) => reply.integer(uses.frequency(entry.clock(), call.now).into()),
+        None => reply.nil(),
     }
-    reply.nil();
     Ok(())
 }
 
-/// OBJECT IDLETIME key -> seconds since the last access; nil when the key is missing.
+/// OBJECT IDLETIME key -> seconds since the last access, which a policy of lfu does not keep; nil when the key is missing.
 fn idletime(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(), Error> {
     match entry {
-        Some(entry) => reply.integer(entry.idle_seconds(call.clock()).into()),
+        Some(_) if call.server.env.uses().are_counted() => {
+            return Err(Error::Other(
+                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between \
+                 policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
+        Some(entry) => reply.integer(call.idle_seconds(entry).into()),
         None => reply.nil(),
     }
     Ok(())

@@ -370,13 +370,14 @@ fn reads_of_a_client_in_no_touch_leave_the_access_clock_alone() {
     use super::{Asker, Call, Key, lookup};
     use crate::server::Tally;
     use crate::store::table::{Raw, Table};
-    use crate::store::{Content, Entry, clock};
+    use crate::store::uses::seconds;
+    use crate::store::{Content, Entry};
     let talk = Talk::new("");
     let (hasher, input) = (&talk.server.env.hasher, b"getkey");
     let spans = [crate::lexer::Span { start: 0, len: 3 }, crate::lexer::Span { start: 3, len: 3 }];
     let mut table = Raw::new();
     let hash = hasher.hash(b"key");
-    table.insert_new(hash, Entry::new(b"key", Content::Int(1), None, clock(0)), hasher);
+    table.insert_new(hash, Entry::new(b"key", Content::Int(1), None, seconds(0)), hasher);
     let command = super::find(b"get").expect("registered");
     let mut call = Call {
         input,
@@ -389,8 +390,8 @@ fn reads_of_a_client_in_no_touch_leave_the_access_clock_alone() {
     };
     let key = Key { arg: 1, elsewhere: None, hash };
     let entry = lookup(&table, key, &call, &Tally::default()).expect("there");
-    assert_eq!(entry.clock(), clock(0));
+    assert_eq!(entry.clock(), seconds(0));
     call.asker.no_touch = false;
     let entry = lookup(&table, key, &call, &Tally::default()).expect("there");
-    assert_eq!(entry.clock(), clock(5_000_000));
+    assert_eq!(entry.clock(), seconds(5_000_000));
 }

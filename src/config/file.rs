@@ -179,7 +179,6 @@ impl Draft {
             Reason::Rule(text) if matches!(spec.kind, Kind::Limits) => {
                 format!("{name}: {text} Expected {expected}")
             }
-            Reason::NotYet => format!("{name}: found {}, expected \"{}\": {reason}", found(&text), spec.default),
             _ => format!("{name}: found {}, expected {expected}", found(&text)),
         })?;
         if let Some(port) = port {

@@ -142,7 +142,7 @@ impl Config {
                 Change::Protected if !self.enable_protected_configs().allows(caller) => {
                     return refuse(Reason::Protected);
                 }
-                Change::Protected | Change::AnyTime | Change::NotYet => {}
+                Change::Protected | Change::AnyTime => {}
             }
             // By name, as Redis does: an option and its alias may meet, and the last one wins.
             if named.iter().any(|(_, other)| *other == name) {

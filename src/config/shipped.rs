@@ -36,7 +36,6 @@ pub fn shipped() -> String {
             Change::AtStart => " (at start)",
             Change::Protected => " (protected)",
             Change::AnyTime => "",
-            Change::NotYet => " (not yet)",
         };
         for line in spec.doc {
             text.push_str(&format!("# {}", line.trim()));

@@ -41,8 +41,6 @@ pub enum Change {
     Protected,
     /// By the file and the command line only.
     AtStart,
-    /// Known, so that clients can ask for it, but Kiba does not do yet what another value would ask for.
-    NotYet,
 }
 
 impl Spec {
@@ -53,12 +51,7 @@ impl Spec {
 
     /// Reads a value for this option; see [`Kind::parse`].
     pub(crate) fn parse(&self, text: &[u8], current: &Value) -> Result<Value, Reason> {
-        let value = self.kind.parse(text, current)?;
-        let is_default = || self.kind.parse(self.default.as_bytes(), current).is_ok_and(|default| default == value);
-        if self.change == Change::NotYet && !is_default() {
-            return Err(Reason::NotYet);
-        }
-        Ok(value)
+        self.kind.parse(text, current)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
@@ -248,17 +241,18 @@ options! {
     /// What makes room above maxmemory; noeviction refuses commands that would need more.
     /// Which keys: allkeys or volatile (those with an expiry). In which order: lru (longest
     /// unused), lfu (least often used), random, or ttl (next to expire; volatile only).
-    MaxmemoryPolicy maxmemory_policy: Policy = "maxmemory-policy", Kind::Choice(Policy::NAMES), "noeviction", NotYet;
+    MaxmemoryPolicy maxmemory_policy: Policy = "maxmemory-policy", Kind::Choice(Policy::NAMES), "noeviction", AnyTime;
     /// Keys compared to find one to evict: more is more exact and slower.
-    /// Without effect yet.
     MaxmemorySamples maxmemory_samples: u32 = "maxmemory-samples", Kind::Integer { min: 1, max: INT_MAX }, "5", AnyTime;
+    /// How long a command may evict before it runs, if more is to go: 10 is 0.5 ms, 0 hardly any time, 100 until it is done.
+    /// What is left then is evicted in the background.
+    MaxmemoryEvictionTenacity maxmemory_eviction_tenacity: u32 = "maxmemory-eviction-tenacity",
+        Kind::Integer { min: 0, max: 100 }, "10", AnyTime;
     /// How slowly the counter of lfu grows: about factor * 100,000 uses fill it.
-    /// Without effect yet.
     LfuLogFactor lfu_log_factor: u32 = "lfu-log-factor", SMALL_COUNT, "10", AnyTime;
     /// Minutes after which the counter of lfu drops by one; 0 never drops it.
-    /// Without effect yet.
     LfuDecayTime lfu_decay_time: u32 = "lfu-decay-time", SMALL_COUNT, "1", AnyTime;
-    /// Free evicted values in the background. Kiba always does; kept for clients that set it.
+    /// Free large evicted values in the background, or else before the command that needs their room.
     LazyfreeLazyEviction lazyfree_lazy_eviction: bool = "lazyfree-lazy-eviction", Kind::Switch, "yes", AnyTime;
     /// Free expired values in the background. Kiba always does; kept for clients that set it.
     LazyfreeLazyExpire lazyfree_lazy_expire: bool = "lazyfree-lazy-expire", Kind::Switch, "yes", AnyTime;

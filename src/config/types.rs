@@ -85,6 +85,29 @@ choice! {
         Noeviction = "noeviction",
     }
 }
+
+impl Policy {
+    /// Whether keys go when memory is short.
+    pub fn evicts(self) -> bool {
+        self != Policy::Noeviction
+    }
+
+    /// Whether only keys with a deadline go.
+    pub fn is_volatile(self) -> bool {
+        matches!(self, Policy::VolatileLru | Policy::VolatileLfu | Policy::VolatileRandom | Policy::VolatileTtl)
+    }
+
+    /// Whether any key is as good as another.
+    pub fn is_random(self) -> bool {
+        matches!(self, Policy::AllkeysRandom | Policy::VolatileRandom)
+    }
+
+    /// Whether entries count how often they are used, instead of noting when they were used last.
+    pub fn counts_uses(self) -> bool {
+        matches!(self, Policy::AllkeysLfu | Policy::VolatileLfu)
+    }
+}
+
 choice! {
     Fsync { Everysec = "everysec", Always = "always", No = "no", }
 }

@@ -64,8 +64,6 @@ pub enum Reason {
     Immutable,
     Protected,
     Duplicate,
-    /// Kiba does not do yet what the value asks for.
-    NotYet,
     /// The server could not put the value into effect; the text is the server's.
     Refused(String),
 }
@@ -170,7 +168,6 @@ impl fmt::Display for Reason {
                 write!(out, "argument(s) must be one of the following: {}", names.join(", "))
             }
             Reason::Rule(text) => out.write_str(text),
-            Reason::NotYet => out.write_str("Kiba does not support another value than the default yet"),
             Reason::Immutable => out.write_str("can't set immutable config"),
             Reason::Protected => out.write_str("can't set protected config"),
             Reason::Duplicate => out.write_str("duplicate parameter"),

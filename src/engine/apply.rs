@@ -50,8 +50,8 @@ fn announce(part: &mut Part<'_>, key: Changed<'_>, effect: Effect) {
     if let Some(then) = then {
         env.event(db, key.bytes, then.0);
     }
-    // What a command emptied is gone.
-    if !exists && !matches!(event.0, "del" | "rename_from" | "move_from") {
+    // What a command emptied is gone. Others say so themselves.
+    if !exists && !matches!(event.0, "del" | "rename_from" | "move_from" | "evicted") {
         env.event(db, key.bytes, "del");
     }
 }

@@ -321,7 +321,7 @@ impl Aside {
 
     fn run_held(&mut self, parts: &mut dyn Parts, server: &Server, ready: &mut Ready) {
         let tally = Tally::default();
-        let Batch { input, spans, requests, keys, reply, now, asker } = &mut *self.batch;
+        let Batch { input, spans, requests, keys, reply, now, asker, .. } = &mut *self.batch;
         let request = &requests[self.index];
         let call = Call {
             input,

@@ -6,6 +6,7 @@
 mod apply;
 pub mod aside;
 pub mod channel;
+pub mod evict;
 mod held;
 mod serve;
 pub mod sharded;
@@ -16,6 +17,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use self::aside::Aside;
+use self::evict::Room;
 use self::serve::Ready;
 use self::wait::Waiter;
 
@@ -75,8 +77,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Runs the data commands `range` of a batch in order against database `db`.
     ///
     /// Returns the batch and the index of the first request that has not run: less than the range's end only when the
-    /// replies have reached [`FLUSH`] bytes, or when that request is a blocking command that cannot be done at once or a
-    /// long one ([`Aside`]).
+    /// replies have reached [`FLUSH`] bytes, when that request is a blocking command that cannot be done at once or a
+    /// long one ([`Aside`]), or when there may be no memory for it ([`Batch::lacks_room`]).
     fn execute(
         &self,
         batch: Box<Batch>,
@@ -107,6 +109,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Takes the next step of a long command that needs keys: any but that of working.
     fn advance(&self, aside: Box<Aside>) -> impl Future<Output = Result<Box<Aside>, Gone>> + Send;
+
+    /// Evicts keys for a while if more memory is in use than `maxmemory` allows. What is left goes in the background.
+    fn make_room(&self) -> impl Future<Output = Result<Room, Gone>> + Send;
 
     /// Takes a waiter whose wait has ended out of the lines where it stands.
     fn forget(&self, waiter: Arc<Waiter>) -> impl Future<Output = ()> + Send;

@@ -143,7 +143,7 @@ pub fn block(
     server: &Server,
     ready: &mut Ready,
 ) -> Tried {
-    let Batch { input, spans, requests, keys, reply, now, asker } = batch;
+    let Batch { input, spans, requests, keys, reply, now, asker, .. } = batch;
     let Verdict::Run(command) = requests[index].verdict else { unreachable!("the executor answers the others") };
     let crate::command::Run::Block(block) = command.spec.run else { unreachable!("only blocking commands wait") };
     let (request, keys) = (&requests[index], &keys[requests[index].keys()]);

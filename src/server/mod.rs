@@ -3,6 +3,7 @@
 pub mod block;
 mod calls;
 pub mod clients;
+mod excess;
 pub mod home;
 pub mod monitor;
 mod notifications;
@@ -11,6 +12,7 @@ pub mod outbox;
 mod pace;
 pub mod pause;
 pub mod pubsub;
+mod reserve;
 mod stats;
 pub mod tracking;
 
@@ -18,18 +20,20 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub use calls::{CallStats, Calls};
 use clients::Clients;
+pub use excess::Excess;
 use monitor::Monitors;
 use notifications::Announcer;
 pub use pace::Pace;
 pub use pause::{Pause, PauseMode};
 pub use pubsub::PubSub;
+pub use reserve::Reserve;
 pub use stats::{Count, Stats, Tally};
 use tracking::Tracking;
 
 use crate::config::{Config, Events};
 use crate::log::Log;
 use crate::store::stream::NodeLimit;
-use crate::store::{Env, Heard, KeyHasher, Limits};
+use crate::store::{Env, Heard, KeyHasher, Limits, Uses};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
 /// Shared by all connections and the engine.
@@ -49,6 +53,14 @@ pub struct Server {
     /// Set when the server is to stop; every client is woken then.
     stopping: AtomicBool,
     pub stop: tokio::sync::Notify,
+    /// Set when there may be keys to evict without a command that asks for memory: CONFIG SET has lowered the limit.
+    pub room_wanted: AtomicBool,
+    /// What is kept free of `maxmemory`.
+    pub reserve: Reserve,
+    /// Since when more memory is in use than allowed.
+    pub excess: Excess,
+    /// Bytes in use when the server was made.
+    pub startup_bytes: u64,
     pub started: Instant,
     pub started_at: u64,
     /// 40 random hexadecimal digits that name this run.
@@ -86,6 +98,10 @@ impl Server {
             ),
             stopping: AtomicBool::new(false),
             stop: tokio::sync::Notify::new(),
+            room_wanted: AtomicBool::new(false),
+            reserve: Reserve::default(),
+            excess: Excess::default(),
+            startup_bytes: crate::memory::used(),
             started: Instant::now(),
             started_at: now(),
             run_id: random_hex(40),
@@ -93,6 +109,7 @@ impl Server {
             config,
         });
         server.apply_events();
+        server.apply_policy();
         server
     }
 
@@ -127,11 +144,64 @@ impl Server {
         }
     }
 
-    /// Whether more memory is in use than `maxmemory` allows.
+    /// Whether a command that may need memory can run as things are. Looks at all of the memory only near the limit.
     #[inline]
+    pub fn has_room(&self) -> bool {
+        let limit = self.memory_limit();
+        if limit == 0 {
+            return true;
+        }
+        let has_room = crate::memory::is_within(limit, || self.look_at_resident());
+        if has_room {
+            self.excess.ended(self.started);
+        }
+        has_room
+    }
+
+    /// What may be in use: `maxmemory`, or less while too much is resident; 0 for no limit.
+    #[inline]
+    fn memory_limit(&self) -> u64 {
+        self.config.maxmemory().saturating_sub(self.reserve.bytes())
+    }
+
+    #[cold]
+    fn look_at_resident(&self) {
+        if self.config.maxmemory_policy().evicts() {
+            self.reserve.look(self.started, self.config.maxmemory(), crate::memory::resident_now);
+        }
+    }
+
+    /// Bytes in use above that limit, without what is about to be freed.
+    pub fn excess_bytes(&self) -> u64 {
+        match self.memory_limit() {
+            0 => 0,
+            limit => crate::memory::used().saturating_sub(self.env.reaper.bytes()).saturating_sub(limit),
+        }
+    }
+
+    /// Whether a command that makes something large has to give up. Where keys are evicted memory is always about as
+    /// much as is allowed, so it may then be an eighth more.
     pub fn is_out_of_memory(&self) -> bool {
         let limit = self.config.maxmemory();
-        limit != 0 && crate::memory::used() > limit
+        let spare = if self.config.maxmemory_policy().evicts() { limit / 8 } else { 0 };
+        limit != 0 && crate::memory::used() > limit.saturating_add(spare)
+    }
+
+    /// Has uses of keys noted as `maxmemory-policy` asks for it now, and memory taken as `maxmemory` does.
+    pub fn apply_policy(&self) {
+        let config = &self.config;
+        self.reserve.reset();
+        #[cfg(target_os = "linux")]
+        if config.maxmemory() != 0 {
+            // Huge pages are resident as a whole for one block that is in use. Where the system does not allow it, the
+            // reserve has more to do.
+            let _ = rustix::thread::disable_transparent_huge_pages(true);
+        }
+        self.env.set_uses(if config.maxmemory_policy().counts_uses() {
+            Uses::counted(config.lfu_log_factor(), config.lfu_decay_time())
+        } else {
+            Uses::LAST
+        });
     }
 
     /// Whether so many bytes more stay within `maxmemory`.

@@ -80,6 +80,8 @@ stats! {
     output_limit_disconnections
     /// Clients closed because their request grew too large.
     query_limit_disconnections
+    /// Keys evicted.
+    evicted
     /// Long commands that ran on copies of their keys.
     worked_aside
     /// Commands that panicked, each of which ended its connection.

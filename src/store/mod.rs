@@ -22,6 +22,7 @@ pub mod string;
 pub mod table;
 pub mod timed;
 mod timed_pack;
+pub mod uses;
 pub mod waits;
 pub mod watch;
 pub mod wheel;
@@ -32,7 +33,8 @@ pub use hasher::KeyHasher;
 pub use limits::Limits;
 pub use members::{hash_member, member_hasher};
 pub use part::{Agenda, Audience, Env, Heard, Part, PartId, Side};
-pub use slot::{Deadline, Slot, clock};
+pub use slot::{Deadline, Slot};
+pub use uses::Uses;
 
 /// Freeing fewer allocations or bytes than this takes about as long as handing them to another thread.
 const HEAVY_WEIGHT: usize = 256;

@@ -1,6 +1,6 @@
 //! A part of the key space: one table with what belongs to it, all under the same lock.
 
-use std::sync::mpsc;
+use std::sync::{atomic, mpsc};
 use std::thread::Thread;
 
 use crossbeam_skiplist::SkipSet;
@@ -10,8 +10,8 @@ use super::table::{Raw, Table};
 use super::waits::{Waits, Who};
 use super::watch::{Flag, Watches};
 use super::wheel::{Due, TICK_MS, Wheel, tick_of};
-use super::{Entry, KeyHasher, Slot, timed};
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, OnceLock, Ordering};
+use super::{Entry, KeyHasher, Slot, Uses, timed};
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, OnceLock, Ordering};
 
 /// Names a part: its database and its number within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +57,9 @@ pub trait Audience: std::fmt::Debug + Send + Sync {
 pub struct Env {
     /// Bits of [`Heard`], read at each change. In a cache line that is seldom written.
     heard: CachePadded<AtomicU32>,
+    /// A [`Uses`], read at each use of an entry. In a cache line that is seldom written. Not the model checker's: a use
+    /// that is noted in another way does no harm.
+    uses: CachePadded<atomic::AtomicU64>,
     audience: OnceLock<Box<dyn Audience>>,
     pub hasher: KeyHasher,
     pub agenda: Agenda,
@@ -75,6 +78,7 @@ impl Env {
     pub fn new(hasher: KeyHasher) -> Self {
         Self {
             heard: CachePadded::new(AtomicU32::new(0)),
+            uses: CachePadded::new(atomic::AtomicU64::new(Uses::LAST.0)),
             audience: OnceLock::new(),
             hasher,
             agenda: Agenda::default(),
@@ -111,6 +115,16 @@ impl Env {
     #[inline]
     pub fn heard(&self) -> Heard {
         Heard(self.heard.load(Ordering::Relaxed))
+    }
+
+    /// Says how uses of entries are noted from now on.
+    pub fn set_uses(&self, uses: Uses) {
+        self.uses.store(uses.0, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub fn uses(&self) -> Uses {
+        Uses(self.uses.load(Ordering::Relaxed))
     }
 
     /// Tells of a keyspace event. The key is held.
@@ -388,6 +402,19 @@ impl<'a> Part<'a> {
         self.table.find(hash, |(entry, _)| self.env.hasher.hash(entry.key()) == hash).is_some()
     }
 
+    /// Takes out a key that is still as it was when it was chosen to be evicted.
+    pub fn evict(&mut self, key: &[u8], hash: u64, is_chosen: impl FnOnce(&Entry) -> bool) -> Option<Entry> {
+        let at = self.table.find_key(hash, key).filter(|&at| is_chosen(self.table.entry(at)))?;
+        let entry = self.table.take(at);
+        self.side.forget(&entry);
+        if self.side.volatile + self.side.timed == 0 {
+            // It would be kept until its records are due, and may take more than the keys did.
+            self.side.wheel = None;
+        }
+        self.table.shrink(&self.env.hasher);
+        Some(entry)
+    }
+
     /// Records that the key with `hash` is to be looked at when `deadline` has passed.
     pub(super) fn add_deadline(&mut self, hash: u64, deadline: u64, now: u64) {
         let tick = tick_of(deadline);
@@ -489,6 +516,19 @@ impl Agenda {
         self.is_paused.load(Ordering::Relaxed)
     }
 
+    /// The parts that may have keys with deadlines, those with the next to expire first. Parts may be listed more than
+    /// once, and may have lost such keys.
+    pub fn parts(&self) -> impl Iterator<Item = PartId> + '_ {
+        self.due.iter().map(|listed| listed.value().1)
+    }
+
+    /// Wakes the sweeper: there is something else for it to do.
+    pub fn wake(&self) {
+        if let Some(sweeper) = self.sweeper.get() {
+            sweeper.unpark();
+        }
+    }
+
     /// The first tick at which something is due.
     pub fn next_tick(&self) -> Option<u64> {
         self.due.front().filter(|_| !self.is_paused()).map(|first| first.value().0)
@@ -510,7 +550,36 @@ impl Agenda {
 
 /// Frees large values on a thread of its own, so that no client waits for it.
 #[derive(Debug)]
-pub struct Reaper(mpsc::Sender<Box<dyn Send>>);
+pub struct Reaper {
+    sender: mpsc::Sender<Box<dyn Send>>,
+    waiting: Arc<Waiting>,
+}
+
+/// What waits to be freed. Not the model checker's atomics: the thread is none of a model's.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Things, of whatever size.
+    things: atomic::AtomicU64,
+    /// Bytes of those whose size was told.
+    bytes: atomic::AtomicU64,
+}
+
+/// Takes itself off what waits when it has been freed.
+struct Counted<T> {
+    /// Gone before the counters say so.
+    garbage: Option<T>,
+    bytes: u64,
+    waiting: Arc<Waiting>,
+}
+
+impl<T> Drop for Counted<T> {
+    fn drop(&mut self) {
+        self.garbage = None;
+        // Relaxed, here and below: who reads the counters decides how much more to free, and looks again.
+        self.waiting.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.waiting.things.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Reaper {
     fn new() -> Self {
@@ -520,15 +589,33 @@ impl Reaper {
             .name("kiba-reaper".into())
             .spawn(move || receiver.into_iter().for_each(drop))
             .expect("a thread can be started");
-        Self(sender)
+        Self { sender, waiting: Arc::default() }
     }
 
     /// Frees something: at once when that is cheap.
     pub fn free(&self, garbage: impl Garbage) {
+        self.free_sized(garbage, 0);
+    }
+
+    /// As [`Reaper::free`]; so many bytes are about to be free.
+    pub fn free_sized(&self, garbage: impl Garbage, bytes: u64) {
         if garbage.is_heavy() {
+            self.waiting.things.fetch_add(1, Ordering::Relaxed);
+            self.waiting.bytes.fetch_add(bytes, Ordering::Relaxed);
+            let counted = Counted { garbage: Some(garbage), bytes, waiting: Arc::clone(&self.waiting) };
             // The thread lives as long as the sender; should it be gone, dropping here is right as well.
-            let _ = self.0.send(Box::new(garbage));
+            let _ = self.sender.send(Box::new(counted));
         }
+    }
+
+    /// Bytes that are about to be free, of what was given with its size.
+    pub fn bytes(&self) -> u64 {
+        self.waiting.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Things that wait to be freed.
+    pub fn things(&self) -> u64 {
+        self.waiting.things.load(Ordering::Relaxed)
     }
 }
 

@@ -53,7 +53,7 @@ impl<'a> Slot<'a> {
                 }
                 self.lifetime_changed(old);
             }
-            None => self.insert(Entry::new(self.key, content, new, clock(self.now))),
+            None => self.insert(Entry::new(self.key, content, new, self.part.env.uses().fresh(self.now))),
         }
     }
 
@@ -186,8 +186,3 @@ impl<'a> Slot<'a> {
 /// Fields of a large hash that an access removes because their time has come: some microseconds. All reads and
 /// changes pass over what is left.
 const PARTS_MAX: usize = 64;
-
-/// The access clock of an entry: the low 24 bits of a count of seconds.
-pub fn clock(now: u64) -> u32 {
-    (now / 1000) as u32 & super::entry::CLOCK_MASK
-}

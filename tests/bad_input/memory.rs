@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::client::encode;
 use crate::support::{Client, Server, each_engine};
 
 const KIBI: u64 = 1024;
@@ -26,6 +27,25 @@ fn connections(server: &Server, count: usize) -> Vec<Client> {
     clients
 }
 
+/// Writes so many bytes of values from 10 B to 64 KiB, every magnitude as often as another.
+fn write_mixed(client: &mut Client, seed: u64, bytes: usize) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let value = vec![b'x'; 64 << 10];
+    let mut sent = 0;
+    while sent < bytes {
+        let (mut requests, mut count) = (Vec::new(), 0);
+        while requests.len() < 16 << 10 {
+            let len = (10.0 * 6553.6_f64.powf(random.f64())) as usize;
+            let key = format!("key:{}", random.u32(..));
+            requests.extend(encode(&[b"SET", key.as_bytes(), &value[..len]]));
+            count += 1;
+        }
+        sent += requests.len();
+        client.send(&requests);
+        client.expect("+OK\r\n".repeat(count));
+    }
+}
+
 /// By how much the server grows when each of `count` connections sends `input`.
 ///
 /// The input comes behind a PING in one write: with its answer, the server has read the rest of a short input.
@@ -44,6 +64,27 @@ fn growth(server: &Server, count: usize, input: &[u8]) -> (u64, Vec<Client>) {
 }
 
 each_engine! {
+    /// What a control group needs is 1.25 x maxmemory + 64 MB: values of all sizes, each thread's and each connection's
+    /// buffers, and what waits to be freed.
+    fn many_writers_stay_within_a_quarter_more_than_maxmemory(peer) {
+        const LIMIT: u64 = 64 << 20;
+        const WRITERS: u64 = 16;
+        let server = peer.start_with(&["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"]);
+        std::thread::scope(|scope| {
+            for writer in 0..WRITERS {
+                let mut client = server.client();
+                scope.spawn(move || write_mixed(&mut client, writer, 12 << 20));
+            }
+        });
+        let most = server.resident_bytes_max();
+        assert!(most <= LIMIT / 4 * 5 + (64 << 20), "{most} resident of {LIMIT}");
+        let used = server.client().call("INFO memory").text();
+        let used = used.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("INFO tells");
+        let used: u64 = used.parse().expect("a number");
+        // Not all is gone either.
+        assert!((LIMIT / 2..LIMIT / 8 * 9).contains(&used), "{used} in use of {LIMIT}");
+    }
+
     /// CVE-2021-32675.
     fn a_thousand_announced_counts_cost_less_than_a_kibibyte_each(peer) {
         let server = peer.start();

@@ -12,6 +12,7 @@ mod database;
 mod debug;
 mod dialect;
 mod dump;
+mod eviction;
 mod geo;
 mod hash;
 mod hash_expiry;

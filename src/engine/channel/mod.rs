@@ -11,6 +11,7 @@ use std::ops::Range;
 use tokio::sync::{mpsc, oneshot};
 
 use super::aside::Aside;
+use super::evict::Room;
 use super::{Engine, Gone, Transaction, Watching};
 use crate::engine::wait::Waiter;
 use crate::parser::Batch;
@@ -48,6 +49,9 @@ enum Message {
     Advance {
         aside: Box<Aside>,
         answer: oneshot::Sender<Box<Aside>>,
+    },
+    MakeRoom {
+        answer: oneshot::Sender<Room>,
     },
     /// No answer.
     Forget(Arc<Waiter>),
@@ -109,6 +113,10 @@ impl Engine for Channel {
     async fn forget(&self, waiter: Arc<Waiter>) {
         // Without its owner the store is gone, and the lines with it.
         let _ = self.sender.send(Message::Forget(waiter)).await;
+    }
+
+    async fn make_room(&self) -> Result<Room, Gone> {
+        self.ask(|answer| Message::MakeRoom { answer }).await
     }
 
     fn name(&self) -> &'static str {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Message;
-use crate::command::{Call, Held, Keyspace, Parts, Progress, Run, Step, Tables};
+use crate::command::{Call, Flags, Held, Keyspace, Parts, Progress, Run, Step, Tables};
+use crate::engine::evict::{Evictor, Room, State};
 use crate::engine::serve::{self, Hold, Ready, Tried};
 use crate::engine::wait::Place;
 use crate::engine::{FLUSH, Watched, aside, held};
@@ -41,6 +42,7 @@ pub struct Owner {
     parts: usize,
     /// Batches that are in the middle of a walk: they go on after the next message.
     walking: VecDeque<Walking>,
+    evictor: Evictor,
 }
 
 /// Why the owner stopped.
@@ -67,7 +69,7 @@ impl Owner {
     pub fn new(server: Arc<Server>) -> Self {
         let databases = (0..server.config.databases()).map(|_| None).collect();
         let parts = server.config.shards();
-        Self { server, databases, parts, walking: VecDeque::new() }
+        Self { server, databases, parts, walking: VecDeque::new(), evictor: Evictor::default() }
     }
 
     /// Runs on the threads where tasks are wanted, close to the connections, and wherever they are wanted after that.
@@ -87,7 +89,7 @@ impl Owner {
                 return Ended::Left;
             }
             let idle = self.time_until_due();
-            let message = if self.walking.is_empty() && !idle.is_zero() {
+            let message = if self.walking.is_empty() && !idle.is_zero() && !self.evictor.is_wanted() {
                 match tokio::time::timeout(idle, receiver.recv()).await {
                     Ok(Some(message)) => Some(message),
                     Ok(None) => return Ended::Over,
@@ -106,6 +108,9 @@ impl Owner {
                 }
                 self.walk();
                 self.expire();
+                if self.evictor.take_wanted() {
+                    self.evict();
+                }
             }));
             if outcome.is_err() {
                 self.server.stats.add(Count::panics, 1);
@@ -149,6 +154,9 @@ impl Owner {
                 }
                 let _ = answer.send(aside);
             }
+            Message::MakeRoom { answer } => {
+                let _ = answer.send(self.evict());
+            }
             Message::Forget(waiter) => waiter.leave_all(&mut self.owned()),
             Message::Watch { batch, index, db, mut watching, answer } => {
                 let request = &batch.requests[index];
@@ -179,9 +187,13 @@ impl Owner {
         let calls = &server.stats.calls;
         let timed = calls.sample(range.len()).map(|offset| at + offset);
         while at < range.end && batch.reply.len() < FLUSH {
-            let Batch { input, spans, requests, keys, reply, now, asker } = &mut *batch;
+            let Batch { input, spans, requests, keys, reply, now, asker, lacks_room } = &mut *batch;
             let request = &requests[at];
             let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
+            if at > range.start && command.flags.has(Flags::DENYOOM) && !server.has_room() {
+                *lacks_room = true;
+                break;
+            }
             reply.begin(Some(command.index));
             if matches!(command.spec.run, Run::Walk(_)) {
                 let progress = Progress::start(reply.resp());
@@ -239,6 +251,19 @@ impl Owner {
         server.stats.calls.took(command, walking.took);
         held::settle(step.map(|_| ()), mark, reply);
         self.execute(walking.batch, at + 1..walking.range.end, walking.db, walking.answer);
+    }
+
+    /// Evicts for a while; what is left goes between the next messages.
+    fn evict(&mut self) -> Room {
+        let server = Arc::clone(&self.server);
+        let mut ready = Ready::default();
+        let mut owned = Owned { databases: &mut self.databases, parts: self.parts, env: &server.env };
+        let room = self.evictor.evict(&mut owned, &server, &mut ready);
+        self.serve(&mut ready);
+        if room.state == State::Partly {
+            self.evictor.want();
+        }
+        room
     }
 
     fn expire(&mut self) {

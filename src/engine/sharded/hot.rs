@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use crate::command::{Call, Key, count};
+use crate::command::{Call, Flags, Key, count};
 use crate::server::Tally;
 use crate::store::Entry;
 
@@ -25,16 +25,34 @@ impl Copy {
     }
 
     /// The entry, if it is the one that this call asks for, and it need not be touched.
+    ///
+    /// * `is_counted`: set when a use was drawn to be counted, where uses are: the entry itself is to count it.
     #[inline]
-    pub fn find(&self, key: Key, call: &Call<'_>, tally: &Tally) -> Option<&Entry> {
+    pub fn find(&self, key: Key, call: &Call<'_>, tally: &Tally, is_counted: &mut bool) -> Option<&Entry> {
         let is_it = self.hash == key.hash && self.entry.has_key(call.arg(key.arg as usize));
-        // Once a second a read takes the lock, so that the access clock of the entry itself goes on.
-        let is_fresh = call.asker.no_touch || self.entry.clock() == call.clock();
-        let is_found = is_it && is_fresh && !self.entry.is_expired(call.now);
+        let is_found =
+            is_it && (call.asker.no_touch || self.is_fresh(call, is_counted)) && !self.entry.is_expired(call.now);
         is_found.then(|| {
             count(true, call, tally);
             &self.entry
         })
+    }
+
+    /// Whether the entry itself may be left as it is. Once a second, or a minute where uses are counted, a read takes the
+    /// lock, so that the access clock of the entry goes on.
+    #[inline]
+    fn is_fresh(&self, call: &Call<'_>, is_counted: &mut bool) -> bool {
+        let (uses, clock) = (call.server.env.uses(), self.entry.clock());
+        if !uses.are_counted() {
+            return clock == call.clock();
+        }
+        if call.command.flags.has(Flags::NO_TOUCH) {
+            return true;
+        }
+        let noted = uses.noted(clock, call.now);
+        // The same minute, but one more.
+        *is_counted = noted >> 8 == clock >> 8 && noted != clock;
+        noted == clock
     }
 }
 

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use self::shards::{Lock, Shards, Unheld};
 use super::aside::{self, Aside};
+use super::evict::{Evictor, Room, State};
 use super::serve::{self, Hold, Ready, Tried};
 use super::wait::{Place, Waiter};
 use super::{Engine, FLUSH, Gone, Transaction, Watched, Watching, held};
@@ -35,24 +36,25 @@ const WINDOW_KEYS: usize = 4 * WINDOW;
 pub struct Sharded {
     server: Arc<Server>,
     shards: Arc<Shards>,
+    evictor: Arc<Evictor>,
 }
 
 impl Sharded {
     /// Makes the key space. Expired keys stay until they are looked at, unless a sweeper is started.
     pub fn new(server: Arc<Server>) -> Self {
         let shards = Arc::new(Shards::new(server.config.databases() as u16, server.config.shards()));
-        Self { server, shards }
+        Self { server, shards, evictor: Arc::default() }
     }
 
     /// Starts the thread that removes expired keys when they are due.
     pub fn start_sweeper(self) -> Self {
-        sweeper::start(Arc::clone(&self.server), Arc::clone(&self.shards));
+        sweeper::start(Arc::clone(&self.server), Arc::clone(&self.shards), Arc::clone(&self.evictor));
         self
     }
 
     /// Runs requests until one needs slices (a walk), one has to wait, or the replies are large; returns where it stopped.
     fn run(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> usize {
-        let Batch { input, spans, requests, keys, reply, now, asker } = batch;
+        let Batch { input, spans, requests, keys, reply, now, asker, lacks_room } = batch;
         let tally = Tally::default();
         let mut ready = Ready::default();
         let mut at = range.start;
@@ -70,6 +72,10 @@ impl Sharded {
             let mut lock = Lock::None;
             for request in window {
                 let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
+                if at > range.start && command.flags.has(Flags::DENYOOM) && !self.server.has_room() {
+                    *lacks_room = true;
+                    break 'windows;
+                }
                 reply.begin(Some(command.index));
                 if matches!(command.spec.run, Run::Walk(_)) {
                     break 'windows;
@@ -153,10 +159,11 @@ impl Sharded {
             Run::Read(run) => {
                 let (id, key) = (self.shards.part_of(call.db, keys[0].hash), keys[0]);
                 let mark = reply.mark();
+                let mut is_counted = false;
                 // Who keeps copies itself is noted under the lock, so that it hears of the next change.
                 if !call.asker.tracks {
                     let read = self.shards.hot(id).read(|copy| {
-                        let entry = copy.find(key, call, tally);
+                        let entry = copy.find(key, call, tally, &mut is_counted);
                         entry.map(|entry| held::settle(run(Some(entry), call, reply), mark, reply))
                     });
                     if read.flatten().is_some() {
@@ -170,6 +177,9 @@ impl Sharded {
                 {
                     return false;
                 }
+                if is_counted && let Some(entry) = entry {
+                    env.uses().count(entry, call.now);
+                }
                 looked_up(entry.is_some(), key, call, tally);
                 if entry.is_some_and(|entry| entry.must_be_pruned(call.now)) {
                     // It stays locked exclusively, so nothing comes in between.
@@ -178,7 +188,8 @@ impl Sharded {
                 }
                 held::remember(keys, call);
                 held::settle(run(entry, call, reply), mark, reply);
-                let copy = entry.filter(|_| hot::is_popular(key.hash));
+                // A copy whose entry has counted on is another one.
+                let copy = entry.filter(|_| hot::is_popular(key.hash) || is_counted);
                 if let Some(copy) = copy.and_then(|entry| hot::Copy::of(key.hash, entry)) {
                     self.shards.publish(lock, id, copy);
                 }
@@ -443,6 +454,20 @@ impl Engine for Sharded {
             }
         }
         Ok((batch, watching))
+    }
+
+    async fn make_room(&self) -> Result<Room, Gone> {
+        let env = &self.server.env;
+        let mut ready = Ready::default();
+        let room = self.evictor.evict(&mut Unheld { shards: &self.shards, env }, &self.server, &mut ready);
+        if !ready.is_empty() {
+            self.serve(&mut ready);
+        }
+        if room.state == State::Partly {
+            self.evictor.want();
+            env.agenda.wake();
+        }
+        Ok(room)
     }
 
     fn name(&self) -> &'static str {

@@ -107,6 +107,11 @@ impl Shards {
         self.databases[usize::from(db)].get().is_some()
     }
 
+    /// Whether a part may have keys. Looked at without its lock, so that it is as of a moment ago.
+    fn was_used(&self, id: PartId) -> bool {
+        self.database(id.db).beside[id.index as usize].mask.load(Ordering::Relaxed) > 0
+    }
+
     /// The part where a hash belongs.
     #[inline]
     pub fn part_of(&self, db: u16, hash: u64) -> PartId {
@@ -388,6 +393,13 @@ impl Keyspace for Unheld<'_> {
         let mut exclusive = self.shards.write(PartId { db, index: part as u32 }, self.env);
         let part = exclusive.part();
         visit(part.table, part.side.volatile as usize);
+    }
+
+    fn look(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(&Raw)) {
+        let id = PartId { db, index: part as u32 };
+        if self.shards.was_used(id) {
+            visit(&self.shards.read(id, self.env));
+        }
     }
 
     fn write(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(Part<'_>)) {

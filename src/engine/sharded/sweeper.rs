@@ -1,9 +1,10 @@
-//! The thread that removes expired keys, part by part, when they are due.
+//! The thread that removes expired keys, part by part, when they are due, and evicts what commands have left to it.
 
 use std::time::Duration;
 
 use super::Holder;
-use super::shards::Shards;
+use super::shards::{Shards, Unheld};
+use crate::engine::evict::{Evictor, State};
 use crate::engine::serve::{Ready, serve};
 use crate::server::{Server, now};
 use crate::store::wheel::TICK_MS;
@@ -13,7 +14,7 @@ use crate::sync::Arc;
 const SLICE: usize = 128;
 
 /// Starts the thread. It ends when the server stops.
-pub fn start(server: Arc<Server>, shards: Arc<Shards>) {
+pub fn start(server: Arc<Server>, shards: Arc<Shards>, evictor: Arc<Evictor>) {
     let server = Arc::downgrade(&server);
     let shards = Arc::downgrade(&shards);
     let thread = std::thread::Builder::new().name("kiba-expire".into()).spawn({
@@ -22,8 +23,11 @@ pub fn start(server: Arc<Server>, shards: Arc<Shards>) {
             // Whatever happens, look once a second: the clock may have been set forward.
             while let (Some(server), Some(shards)) = (server.upgrade(), shards.upgrade()) {
                 let sleep = sweep(&server, &shards);
+                let is_done = evict(&server, &shards, &evictor);
                 drop((server, shards));
-                std::thread::park_timeout(sleep);
+                if is_done {
+                    std::thread::park_timeout(sleep);
+                }
             }
         }
     });
@@ -31,6 +35,22 @@ pub fn start(server: Arc<Server>, shards: Arc<Shards>) {
     if let Some(server) = server.upgrade() {
         server.env.agenda.set_sweeper(thread.thread().clone());
     }
+}
+
+/// Evicts for a while, if a command has left it to this thread; whether it is done.
+fn evict(server: &Server, shards: &Shards, evictor: &Evictor) -> bool {
+    if !evictor.take_wanted() {
+        return true;
+    }
+    let mut ready = Ready::default();
+    let room = evictor.evict(&mut Unheld { shards, env: &server.env }, server, &mut ready);
+    if !ready.is_empty() {
+        serve(&mut Holder { shards, env: &server.env }, server, &mut ready);
+    }
+    if room.state == State::Partly {
+        evictor.want();
+    }
+    room.state != State::Partly
 }
 
 /// Removes what is due; returns how long nothing will be.
