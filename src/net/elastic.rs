@@ -2,7 +2,7 @@
 //!
 //! On cores that are shared with others (the clients themselves, on a small machine), threads that answer one small
 //! request at a time spend much of it on waking each other: one alone answers as many for less. Whether that is so
-//! cannot be known from one figure, so it is tried: now and then all connections run on one thread for some hundredths
+//! cannot be known from one figure, so it is tried: now and then all connections run on one thread for a tenth
 //! of a second, and what was answered meanwhile, and the CPU time that it took, are compared with those before and
 //! after. Such figures are noisy, so the last trials are taken together, and nothing changes while they are unclear.
 
@@ -122,8 +122,8 @@ impl Load {
 const ODD: u32 = 10;
 /// What is usual follows a tick by a share of one in so many.
 const SMOOTH: f64 = 8.0;
-/// Ticks of each stage of a trial: the first of each is not counted.
-const STAGE: usize = 3;
+/// Ticks of each stage of a trial, a tenth of a second in all: the first of each is not counted.
+const STAGE: usize = 6;
 /// One thread is to save at least this share of the CPU time, and may not answer less by more than that.
 const SAVING: f64 = 0.03;
 const LOSS: f64 = 0.02;
