@@ -219,11 +219,11 @@ impl Check<'_> {
                 edges.push((self.writers[&(key, pair[0])], self.writers[&(key, pair[1])], Edge::Ww(key)));
             }
         }
-        // What was committed and never seen comes after everything that was.
+        // What has happened and was never seen comes after everything that was.
         let is_unseen = |key: u8, value: i64| !self.orders.get(&key).is_some_and(|order| order.contains(&value));
         let mut unseen: AHashMap<u8, Vec<usize>> = AHashMap::new();
         for (at, transaction) in self.transactions.iter().enumerate() {
-            for deed in transaction.deeds.iter().filter(|_| transaction.fate == Fate::Committed) {
+            for deed in transaction.deeds.iter().filter(|_| self.has_happened(at)) {
                 if let Deed::Append { key, value, .. } = deed
                     && is_unseen(*key, *value)
                 {
@@ -257,7 +257,7 @@ impl Check<'_> {
     /// Adds what the clock and the order of each connection say.
     fn time(&mut self, edges: &mut Vec<(usize, usize, Edge)>) {
         let count = self.transactions.len();
-        let takes_part = |at: usize| self.transactions[at].fate != Fate::Aborted && self.has_happened(at);
+        let takes_part = |at: usize| self.has_happened(at);
         let mut sessions: AHashMap<u32, usize> = AHashMap::new();
         let mut ends: Vec<(u64, usize)> = Vec::new();
         for at in (0..count).filter(|&at| takes_part(at)) {

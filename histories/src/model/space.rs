@@ -1,6 +1,7 @@
 //! A few keys as one object: what reaches several of them happens at one moment, or has not happened.
 
 use std::fmt;
+use std::rc::Rc;
 
 use smallvec::smallvec;
 
@@ -10,9 +11,9 @@ use crate::reply::{OK, Reply};
 /// Keys of one object. Dependencies between more than four add nothing that four do not show.
 pub const KEYS: usize = 4;
 
-/// The keys of an object, and what each holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Space([Option<Value>; KEYS]);
+/// The keys of an object, and what each holds. A search makes very many that differ in one key.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Space([Option<Rc<Value>>; KEYS]);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
@@ -228,16 +229,17 @@ const WRONG_TYPE: &str = "WRONGTYPE";
 
 impl Space {
     pub fn get(&self, key: u8) -> Option<&Value> {
-        self.0[usize::from(key)].as_ref()
+        self.0[usize::from(key)].as_deref()
     }
 
-    fn slot(&mut self, key: u8) -> &mut Option<Value> {
+    fn slot(&mut self, key: u8) -> &mut Option<Rc<Value>> {
         &mut self.0[usize::from(key)]
     }
 
-    fn with(&self, key: u8, value: Option<Value>) -> Self {
+    /// The same with another value of a key; `None` removes it.
+    pub fn with(&self, key: u8, value: Option<Value>) -> Self {
         let mut next = self.clone();
-        *next.slot(key) = value;
+        *next.slot(key) = value.map(Rc::new);
         next
     }
 
@@ -280,7 +282,13 @@ impl Space {
             Some(Some(value)) => value.outcomes(op),
             Some(None) => return smallvec![(self.clone(), Reply::error(WRONG_TYPE))],
         };
-        let put = |(value, reply): (T, Reply)| (self.with(key, (!value.is_empty()).then(|| value.into())), reply);
+        let put = |(value, reply): (T, Reply)| {
+            // What only reads goes on with the same value.
+            if T::is_read(op, Some(&reply)) {
+                return (self.clone(), reply);
+            }
+            (self.with(key, (!value.is_empty()).then(|| value.into())), reply)
+        };
         outcomes.into_iter().map(put).collect()
     }
 
@@ -317,7 +325,7 @@ impl Space {
                 Reply::yes(is_free)
             }
             Op::Copy(from, to, replace) => {
-                let value = self.get(*from).cloned();
+                let value = self.slot(*from).clone();
                 let is_done = value.is_some() && (*replace || self.get(*to).is_none());
                 if is_done {
                     *self.slot(*to) = value;
@@ -373,7 +381,7 @@ impl Space {
 
     fn set(&mut self, values: &[(u8, u32)]) {
         for (key, value) in values {
-            *self.slot(*key) = Some(Value::Text(Text(Some(value.to_string().into_bytes()))));
+            *self.slot(*key) = Some(Rc::new(Value::Text(Text(Some(value.to_string().into_bytes())))));
         }
     }
 
@@ -382,7 +390,7 @@ impl Space {
     }
 
     fn write<T: Typed>(&mut self, key: u8, value: T) {
-        *self.slot(key) = (!value.is_empty()).then(|| value.into());
+        *self.slot(key) = (!value.is_empty()).then(|| Rc::new(value.into()));
     }
 }
 
@@ -413,6 +421,26 @@ macro_rules! typed {
 }
 
 typed!(Text List Set Hash Zset);
+
+/// What each key holds.
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (letter, value) in ('a'..).zip(&self.0) {
+            if let Some(value) = value.as_deref() {
+                let show: &dyn fmt::Debug = match value {
+                    Value::Text(text) => &Reply::bulk_or_nil(text.0.as_deref()),
+                    Value::List(list) => &list.0,
+                    Value::Set(set) => &set.0,
+                    Value::Hash(hash) => &hash.0,
+                    Value::Zset(zset) => &zset.0,
+                };
+                map.entry(&format_args!("{letter}"), show);
+            }
+        }
+        map.finish()
+    }
+}
 
 /// The requests in one line, with letters for keys.
 impl fmt::Display for Op {
