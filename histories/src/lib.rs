@@ -16,7 +16,7 @@
 //!    cycle proves that they are not strictly serializable, and shows it by a handful of transactions.
 //! 4. [`bank`]: transfers by MULTI and by WATCH; whoever reads all accounts sees the same total.
 //!
-//! What this cannot see: an error that only a longer life of a key would show (an object lives for 500 operations), one
+//! What this cannot see: an error that only a longer life of a key would show (an object lives for 300 operations), one
 //! that needs a deadline to pass (times are not in the models, but EXPIRE 0 is), and whatever never happened in the run.
 //! A run cannot be repeated: the seed gives the same dice to each client, but the order is the machine's. The history of
 //! what fails is therefore written down.

@@ -9,20 +9,30 @@
 //! Two things keep the search small. What changes nothing is put in order as soon as it can be: wherever else it could
 //! stand, the others may stand in the same order. And what ended first is tried first, so that operations that are
 //! still open, which may come at any time or never, are tried when nothing else explains what was seen.
+//!
+//! A wrong turn that is noticed late costs all ways between the two, so a few searches take a thousand times as long as
+//! most. Such a search begins anew, with its choices shuffled a little, and with twice the patience each time.
 
 use std::fmt::{Debug, Display, Write};
 
 use ahash::AHashSet;
+use fastrand::Rng;
 use smallvec::SmallVec;
 
 use crate::history::{Entry, Nanos, OPEN};
 use crate::model::Model;
 
-/// Configurations that are looked at before the search gives up.
-const CONFIGURATIONS_MAX: usize = 2_000_000;
+/// Configurations that the first search may look at. Nearly all need one an operation.
+const CONFIGURATIONS_FIRST: usize = 10_000;
+
+/// Configurations that the last search may look at; some hundred bytes each.
+const CONFIGURATIONS_MAX: usize = CONFIGURATIONS_FIRST << 8;
 
 /// Operations of a refused history that are shown, at most.
 const SHOWN: usize = 40;
+
+/// The operations of one connection.
+type Lane<'a, M> = Vec<&'a Entry<<M as Model>::Op>>;
 
 /// How many operations of each connection are in order.
 type Frontier = SmallVec<[u32; 12]>;
@@ -76,16 +86,32 @@ struct Frame<M> {
 
 fn search<M: Model>(entries: &[&Entry<M::Op>]) -> Search<M> {
     let lanes = lanes::<M>(entries);
+    let mut shuffle = None;
+    let mut most = CONFIGURATIONS_FIRST;
+    loop {
+        match attempt(&lanes, most, shuffle.as_mut()) {
+            Search::GaveUp if most < CONFIGURATIONS_MAX => most *= 2,
+            result => return result,
+        }
+        // Any seed will do; a fixed one gives the same verdict each time.
+        shuffle.get_or_insert_with(|| Rng::with_seed(0));
+    }
+}
+
+/// One search of so many configurations at most.
+///
+/// * `shuffle`: which of several operations comes first is nearly, not exactly, which one ended first.
+fn attempt<M: Model>(lanes: &[Lane<'_, M>], most: usize, mut shuffle: Option<&mut Rng>) -> Search<M> {
     let start: Frontier = lanes.iter().map(|_| 0).collect();
     let mut seen = AHashSet::new();
     let mut deepest = Deepest { len: 0, frontier: start.clone(), state: M::default() };
     let mut stack = Vec::new();
-    match Frame::new(&lanes, start, M::default()) {
+    match Frame::new(lanes, start, M::default(), shuffle.as_deref_mut()) {
         Some(frame) => stack.push(frame),
         None => return Search::Found(0),
     }
     while let Some(frame) = stack.last_mut() {
-        let Some((lane, state)) = frame.next(&lanes) else {
+        let Some((lane, state)) = frame.next(lanes) else {
             stack.pop();
             continue;
         };
@@ -95,14 +121,14 @@ fn search<M: Model>(entries: &[&Entry<M::Op>]) -> Search<M> {
         if !frame.is_forced && !seen.insert((frontier.clone(), state.clone())) {
             continue;
         }
-        if seen.len() > CONFIGURATIONS_MAX {
+        if seen.len() > most {
             return Search::GaveUp;
         }
         let len = stack.len();
         if len > deepest.len {
             deepest = Deepest { len, frontier: frontier.clone(), state: state.clone() };
         }
-        match Frame::new(&lanes, frontier, state) {
+        match Frame::new(lanes, frontier, state, shuffle.as_deref_mut()) {
             Some(frame) => stack.push(frame),
             None => return Search::Found(seen.len()),
         }
@@ -114,9 +140,9 @@ fn search<M: Model>(entries: &[&Entry<M::Op>]) -> Search<M> {
 ///
 /// # Panics
 /// If there are more than 255 connections: an object is used for a short time only.
-fn lanes<'a, M: Model>(entries: &[&'a Entry<M::Op>]) -> Vec<Vec<&'a Entry<M::Op>>> {
+fn lanes<'a, M: Model>(entries: &[&'a Entry<M::Op>]) -> Vec<Lane<'a, M>> {
     let mut sessions: Vec<u32> = Vec::new();
-    let mut lanes: Vec<Vec<&Entry<M::Op>>> = Vec::new();
+    let mut lanes: Vec<Lane<'a, M>> = Vec::new();
     for &entry in entries.iter().filter(|entry| !(entry.is_open() && M::is_read(&entry.op, None))) {
         match sessions.iter().position(|&session| session == entry.session) {
             Some(lane) => lanes[lane].push(entry),
@@ -132,7 +158,7 @@ fn lanes<'a, M: Model>(entries: &[&'a Entry<M::Op>]) -> Vec<Vec<&'a Entry<M::Op>
 
 impl<M: Model> Frame<M> {
     /// `None` when everything that was answered is in order.
-    fn new(lanes: &[Vec<&Entry<M::Op>>], frontier: Frontier, state: M) -> Option<Self> {
+    fn new(lanes: &[Lane<'_, M>], frontier: Frontier, state: M, shuffle: Option<&mut Rng>) -> Option<Self> {
         let next = |lane: usize| lanes[lane].get(frontier[lane] as usize);
         // Nothing may come next that was called after another had ended.
         let limit = (0..lanes.len()).filter_map(next).map(|entry| entry.end).min().filter(|&end| end != OPEN)?;
@@ -148,13 +174,19 @@ impl<M: Model> Frame<M> {
             }
             ready.push((entry.end, lane as u8));
         }
+        if let Some(rng) = shuffle {
+            let last = ready.iter().map(|(end, _)| *end).filter(|&end| end != OPEN).max().unwrap_or(limit);
+            for (end, _) in ready.iter_mut().filter(|(end, _)| *end != OPEN) {
+                *end += rng.u64(..=last - limit);
+            }
+        }
         ready.sort_unstable_by(|left, right| right.cmp(left));
         let lanes = ready.into_iter().map(|(_, lane)| lane).collect();
         Some(Self { frontier, state, lanes, others: Vec::new(), lane: 0, is_forced })
     }
 
     /// The next configuration to try: which connection goes on, and the state then.
-    fn next(&mut self, lanes: &[Vec<&Entry<M::Op>>]) -> Option<(u8, M)> {
+    fn next(&mut self, lanes: &[Lane<'_, M>]) -> Option<(u8, M)> {
         loop {
             if let Some(state) = self.others.pop() {
                 return Some((self.lane, state));

@@ -23,6 +23,10 @@ const SLOTS: usize = 6;
 /// Requests in one write, at most.
 const BURST: usize = 8;
 
+/// Requests for one object in one write, at most: with eight clients the search has 4^8 ways through what is in flight at
+/// the worst moment, when the server stands still and all wait.
+const BURST_SAME: usize = 3;
+
 /// One burst of so many ends its connection, or another one.
 const DEATHS: u32 = 150;
 
@@ -229,10 +233,15 @@ impl<'a> Client<'a> {
         let len = self.dice.rng.usize(1..=BURST);
         let mut ops: Vec<(Place, Op)> = Vec::new();
         let mut slot = 0;
+        let mut asked = [0; SLOTS];
         for at in 0..len {
-            if at == 0 || self.dice.rng.u32(..4) == 0 {
+            if at == 0 || self.dice.rng.u32(..3) == 0 {
                 slot = self.slot();
             }
+            while asked[slot] == BURST_SAME {
+                slot = (slot + 1) % SLOTS;
+            }
+            asked[slot] += 1;
             let object = self.draw(slot);
             let (op, part) = self.dice.draw(self.shared.kind(object));
             ops.push(((object, part), op));
