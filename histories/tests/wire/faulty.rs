@@ -16,7 +16,7 @@ pub enum Fault {
     None,
     /// A read gives the value before the last.
     StaleRead,
-    /// A write is answered and not done.
+    /// A write, alone or in a transaction, is answered and not done.
     LostUpdate,
     /// MSET lets others see its first half.
     TornMset,
@@ -237,7 +237,8 @@ impl Connection {
         let mut replies = Vec::new();
         for words in &queue {
             // All of the queue is known, or EXEC is refused.
-            replies.extend(store.apply(words, false));
+            let is_lost = fault == Fault::LostUpdate && fastrand::u32(..RARELY) == 0;
+            replies.extend(store.apply(words, is_lost));
             if is_torn {
                 drop(store);
                 std::thread::sleep(LONG);
