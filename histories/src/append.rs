@@ -81,11 +81,14 @@ enum Edge {
     Session,
 }
 
+/// A transaction's operations, what it had read while it watched, and the answers if it was done.
+type Parts<'a> = (&'a [Op], &'a [(Op, Reply)], Option<&'a [Reply]>);
+
 fn transactions<'a>(entries: &[&'a Entry<Op>]) -> Vec<Transaction<'a>> {
     entries
         .iter()
         .map(|&entry| {
-            let (ops, seen, replies): (&[Op], &[(Op, Reply)], Option<&[Reply]>) = match &entry.op {
+            let (ops, seen, replies): Parts<'_> = match &entry.op {
                 Op::Multi(ops, Exec::Exec) => (ops, &[], entry.reply.as_ref().and_then(Reply::items)),
                 Op::Multi(ops, Exec::Discard | Exec::Refused) => (ops, &[], None),
                 Op::Guarded(seen, ops) => (ops, seen, entry.reply.as_ref().and_then(Reply::items)),

@@ -54,6 +54,9 @@ pub struct Object {
 /// Which object, and which part of it.
 type Place = (u32, u32);
 
+/// What one client was told.
+type Log = Vec<(Place, Entry<Op>)>;
+
 /// What all clients of a round share.
 struct Shared<'a> {
     plan: &'a Plan,
@@ -82,7 +85,7 @@ pub fn record(plan: &Plan) -> Result<Vec<Object>, String> {
         ids: (0..plan.clients.min(CLIENTS_MAX)).map(|_| AtomicI64::new(0)).collect(),
         has_ifeq,
     };
-    let logs: Vec<Result<Vec<(Place, Entry<Op>)>, String>> = std::thread::scope(|scope| {
+    let logs: Vec<Result<Log, String>> = std::thread::scope(|scope| {
         let run = |number| {
             let shared = &shared;
             scope.spawn(move || Client::new(shared, number).run())
@@ -113,7 +116,7 @@ pub fn record(plan: &Plan) -> Result<Vec<Object>, String> {
 impl Shared<'_> {
     /// The object of a slot when so many operations of it have been drawn.
     fn object(slot: usize, drawn: u32) -> u32 {
-        (slot as u32) << 24 | drawn / Kind::DRAWS
+        ((slot as u32) << 24) | (drawn / Kind::DRAWS)
     }
 
     fn kind(&self, object: u32) -> Kind {
@@ -158,7 +161,7 @@ struct Client<'a> {
     number: u32,
     dice: Dice,
     connections: u32,
-    log: Vec<(Place, Entry<Op>)>,
+    log: Log,
 }
 
 /// What a request was for.
@@ -185,7 +188,7 @@ impl<'a> Client<'a> {
         Self { shared, number, dice: Dice::new(rng, number, shared.has_ifeq), connections: 0, log: Vec::new() }
     }
 
-    fn run(mut self) -> Result<Vec<(Place, Entry<Op>)>, String> {
+    fn run(mut self) -> Result<Log, String> {
         let mut link = None;
         while self.shared.operations.load(Relaxed) < self.shared.plan.operations {
             let mut open = match link.take() {
