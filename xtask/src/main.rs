@@ -98,7 +98,7 @@ fn test() -> Result<(), String> {
 /// Records and checks histories of both engines.
 fn histories() -> Result<(), String> {
     // The tests' build has both programs already. To build these two alone would build most of it again: fewer features.
-    run(cargo().args(TESTS).arg("--no-run"))?;
+    run(cargo().args(TESTS).args(["--no-run", "--quiet"]))?;
     let program = env::current_exe().map_err(|error| error.to_string())?.with_file_name("histories");
     run(Command::new(program).args(["--operations", HISTORIES]).current_dir(root()))
 }
