@@ -49,17 +49,20 @@ const PLANTED: &[Planted] = &[
 
 const USAGE: &str = "cargo xtask COMMAND
 
-  test         every test: units, wire, properties, documentation, models
-  loom [long]  the models alone, and whether they find their planted bugs
-  lint         formatting, clippy with warnings denied, documentation
-  conf         writes kiba.conf anew from the table of options
-  docs         writes docs/commands.md anew from the table of commands";
+  test              every test: units, wire, properties, documentation, histories, models
+  histories [long]  what many clients are told at once, and whether an order explains it
+  loom [long]       the models alone, and whether they find their planted bugs
+  lint              formatting, clippy with warnings denied, documentation
+  conf              writes kiba.conf anew from the table of options
+  docs              writes docs/commands.md anew from the table of commands";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["test"] => test(),
+        ["histories"] => histories(),
+        ["histories", "long"] => histories_long(),
         ["loom"] => loom(PREEMPTIONS),
         ["loom", "long"] => loom(PREEMPTIONS_LONG),
         ["lint"] => lint(),
@@ -76,10 +79,36 @@ fn main() -> ExitCode {
     }
 }
 
+/// Everything but the models, which need a build of their own.
+const TESTS: [&str; 5] = ["test", "--workspace", "--all-targets", "--exclude", "loom-tests"];
+
+/// Operations of the recorded histories, on each engine.
+const HISTORIES: &str = "1000000";
+
+/// Seconds of histories on each engine before a release.
+const HISTORIES_LONG: &str = "1800";
+
 fn test() -> Result<(), String> {
-    run(cargo().args(["test", "--workspace", "--all-targets", "--no-fail-fast"]).args(["--exclude", "loom-tests"]))?;
+    run(cargo().args(TESTS).arg("--no-fail-fast"))?;
     run(cargo().args(["test", "--doc"]))?;
+    histories()?;
     loom(PREEMPTIONS)
+}
+
+/// Records and checks histories of both engines.
+fn histories() -> Result<(), String> {
+    // The tests' build has both programs already. To build these two alone would build most of it again: fewer features.
+    run(cargo().args(TESTS).args(["--no-run", "--quiet"]))?;
+    let program = env::current_exe().map_err(|error| error.to_string())?.with_file_name("histories");
+    run(Command::new(program).args(["--operations", HISTORIES]).current_dir(root()))
+}
+
+/// For long, and with a build that is fast enough to get into each other's way more often.
+fn histories_long() -> Result<(), String> {
+    let build = ["--profile", "quick", "--package", "kiba", "--package", "histories", "--bins"];
+    run(cargo().arg("build").args(build))?;
+    let program = ["--profile", "quick", "--package", "histories", "--", "--seconds", HISTORIES_LONG];
+    run(cargo().arg("run").args(program))
 }
 
 fn loom(preemptions: &str) -> Result<(), String> {
@@ -141,8 +170,10 @@ fn root() -> PathBuf {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let words: Vec<String> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
-    println!("cargo {}", words.join(" "));
-    let status = command.status().map_err(|error| format!("cannot run cargo: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("failed: cargo {}", words.join(" "))) }
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let words: Vec<_> = std::iter::once(program).chain(command.get_args()).map(|word| word.to_string_lossy()).collect();
+    let line = words.join(" ");
+    println!("{line}");
+    let status = command.status().map_err(|error| format!("cannot run {line}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("failed: {line}")) }
 }
