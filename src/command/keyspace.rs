@@ -57,6 +57,7 @@ fn keys(space: &mut dyn Keyspace, progress: &mut Progress, call: &Call<'_>, repl
                 }
             });
         });
+        progress.found.set_aside();
         progress.part += 1;
     }
     reply.array(progress.count);

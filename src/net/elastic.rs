@@ -21,7 +21,7 @@ const TICK_IDLE: Duration = Duration::from_millis(50);
 
 /// The share of a core that the process uses below which nothing is tried: nobody would notice. Not requests a second:
 /// one PUBLISH may be a thousand messages.
-const BUSY: f64 = 0.1;
+const BUSY: f64 = 0.5;
 
 /// Requests a second below which a tick has too few to tell anything.
 const MANY_ENOUGH: f64 = 500.0;
