@@ -320,12 +320,18 @@ impl<T: Ord + Copy> SortedSet<T> {
         lock(&self.0).insert(value);
     }
 
+    /// As of now.
+    pub fn iter(&self) -> impl Iterator<Item = Front<'_, T>> {
+        let values: Vec<T> = lock(&self.0).iter().copied().collect();
+        values.into_iter().map(|value| Front { set: self, value })
+    }
+
     pub fn front(&self) -> Option<Front<'_, T>> {
         lock(&self.0).first().map(|&value| Front { set: self, value })
     }
 }
 
-/// What was the first element.
+/// What was an element, the first one mostly.
 pub struct Front<'a, T> {
     set: &'a SortedSet<T>,
     value: T,
