@@ -1,7 +1,7 @@
 //! Ordered multi-key locks: commands on several shards never deadlock, and nobody sees half of one.
 //!
-//! Planted bug: `unordered-locks` (each command locks in the order in which its keys are named): loom reports the
-//! deadlock.
+//! Planted bugs: `unordered-locks` (each command locks in the order in which its keys are named) and
+//! `pipeline-keeps-its-lock` (a pipeline locks several keys on top of the one that it holds): loom reports the deadlocks.
 #![cfg(kiba_loom)]
 
 use kiba::sync::Arc;
@@ -22,6 +22,22 @@ fn two_writers_of_the_same_keys_in_opposite_order_do_not_deadlock() {
         assert_eq!(other.join().expect("joins"), "+OK\r\n");
         let read = model.run(&format!("MGET {} {}", keys.a, keys.b));
         assert!(["*2\r\n$1\r\n1\r\n$1\r\n1\r\n", "*2\r\n$1\r\n2\r\n$1\r\n2\r\n"].contains(&&*read), "{read:?}");
+    });
+}
+
+#[test]
+fn a_pipeline_that_goes_on_to_several_keys_does_not_deadlock() {
+    loom::model(|| {
+        let model = Arc::new(Model::new());
+        let keys = model.keys();
+        let writer = {
+            let (model, text) = (Arc::clone(&model), format!("MSET {} 1 {} 1", keys.a, keys.b));
+            thread::spawn(move || model.run(&text))
+        };
+        let read = model.run(&format!("GET {}\nMGET {}", keys.b, keys.a));
+        // With the second key there, so was the first.
+        assert!(read.starts_with("$-1") || read == "$1\r\n1\r\n*1\r\n$1\r\n1\r\n", "{read:?}");
+        writer.join().expect("joins");
     });
 }
 

@@ -6,40 +6,17 @@
 #![cfg(kiba_loom)]
 
 use std::collections::VecDeque;
-use std::task::{Context, Poll, Wake, Waker};
+use std::future::poll_fn;
 
 use kiba::config::Config;
 use kiba::server::clients::{Client, Clients};
 use kiba::server::outbox::{Message, Pushed};
 use kiba::sync::Arc;
-use loom::sync::{Condvar, Mutex};
 use loom::thread;
+use loom_tests::block_on;
 
-/// Lets a thread wait as a task does.
-#[derive(Default)]
-struct Parker {
-    is_awake: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Wake for Parker {
-    fn wake(self: Arc<Self>) {
-        *self.is_awake.lock().expect("models do not poison") = true;
-        self.changed.notify_one();
-    }
-}
-
-impl Parker {
-    fn wait_for_news(self: &Arc<Self>, client: &Client) {
-        let waker = Waker::from(Arc::clone(self));
-        while client.poll_news(&mut Context::from_waker(&waker)) == Poll::Pending {
-            let mut is_awake = self.is_awake.lock().expect("models do not poison");
-            while !*is_awake {
-                is_awake = self.changed.wait(is_awake).expect("models do not poison");
-            }
-            *is_awake = false;
-        }
-    }
+fn wait_for_news(client: &Client) {
+    block_on(poll_fn(|cx| client.poll_news(cx)));
 }
 
 fn client() -> Arc<Client> {
@@ -68,10 +45,9 @@ fn all_that_is_pushed_arrives_once_and_in_order() {
                 client.push(message("2"), &config);
             })
         };
-        let parker = Arc::<Parker>::default();
         let mut found = Vec::new();
         while found.len() < 2 {
-            parker.wait_for_news(&client);
+            wait_for_news(&client);
             let mut news = client.outbox.take();
             found.extend(texts(std::mem::take(&mut news.messages)));
             client.outbox.sent(news);
@@ -112,10 +88,9 @@ fn two_publishers_wake_one_that_waits() {
                 client.push(message(text), &config);
             })
         });
-        let parker = Arc::<Parker>::default();
         let mut found = 0;
         while found < 2 {
-            parker.wait_for_news(&client);
+            wait_for_news(&client);
             found += client.outbox.take().messages.len();
         }
         assert_eq!(found, 2);

@@ -5,27 +5,10 @@
 //! `wish-forgotten` (who wants the end of a wait that is claimed is not heard).
 #![cfg(kiba_loom)]
 
-use kiba::engine::wait::{Over, Waiter};
 use kiba::server::block::{End, Wait};
 use kiba::sync::Arc;
 use loom::thread;
-use loom_tests::{Model, written};
-
-/// What came of a wait.
-#[derive(Debug, PartialEq, Eq)]
-enum Outcome {
-    Served(String),
-    Ended(End),
-    Waits,
-}
-
-fn outcome(waiter: &Waiter) -> Outcome {
-    match waiter.cell.over() {
-        None => Outcome::Waits,
-        Some(Over::Served(reply)) => Outcome::Served(written(&reply)),
-        Some(Over::Ended(end)) => Outcome::Ended(end),
-    }
-}
+use loom_tests::{Model, Outcome};
 
 fn pair(key: &str, value: &str) -> String {
     format!("*2\r\n${}\r\n{key}\r\n$1\r\n{value}\r\n", key.len())
@@ -47,7 +30,7 @@ fn a_push_serves_a_waiter_or_finds_it_gone() {
         waiter.end(End::TimedOut);
         assert_eq!(pusher.join().expect("joins"), ":1\r\n");
         let left = model.run(&format!("LLEN {key}"));
-        match outcome(&waiter) {
+        match Outcome::of(&waiter) {
             Outcome::Served(reply) => assert_eq!((reply, left.as_str()), (pair(&key, "x"), ":0\r\n")),
             other => assert_eq!((other, left.as_str()), (Outcome::Ended(End::TimedOut), ":1\r\n")),
         }
@@ -68,7 +51,7 @@ fn of_those_who_end_a_wait_one_does() {
         let mine = waiter.end(End::TimedOut);
         let theirs = other.join().expect("joins");
         assert!(mine != theirs);
-        assert_eq!(outcome(&waiter), Outcome::Ended(if mine { End::TimedOut } else { End::Unblocked }));
+        assert_eq!(Outcome::of(&waiter), Outcome::Ended(if mine { End::TimedOut } else { End::Unblocked }));
     });
 }
 
@@ -82,7 +65,7 @@ fn a_push_while_somebody_gets_into_line_is_not_missed() {
         assert_eq!(pusher.join().expect("joins"), ":1\r\n");
         let found = match blocked {
             Ok(reply) => Outcome::Served(reply),
-            Err(waiter) => outcome(&waiter),
+            Err(waiter) => Outcome::of(&waiter),
         };
         assert_eq!(found, Outcome::Served(pair(&key, "x")));
         assert_eq!(model.run(&format!("EXISTS {key}")), ":0\r\n");
@@ -100,7 +83,7 @@ fn whoever_waits_for_two_keys_gets_one_element() {
         pusher.join().expect("joins");
         let left = model.run(&format!("EXISTS {} {}", keys.a, keys.b));
         assert_eq!(left, ":1\r\n");
-        let Outcome::Served(reply) = outcome(&waiter) else { panic!("not served") };
+        let Outcome::Served(reply) = Outcome::of(&waiter) else { panic!("not served") };
         assert!(reply == pair(&keys.a, "x") || reply == pair(&keys.b, "y"), "{reply:?}");
     });
 }
@@ -115,9 +98,9 @@ fn nobody_waits_for_what_is_there() {
         let pusher = run(&model, format!("RPUSH {} x", keys.a));
         model.run(&format!("RPUSH {} y", keys.b));
         pusher.join().expect("joins");
-        assert!(matches!(outcome(&both), Outcome::Served(_)));
+        assert!(matches!(Outcome::of(&both), Outcome::Served(_)));
         let is_there = model.run(&format!("EXISTS {}", keys.b)) == ":1\r\n";
-        assert!(!is_there || outcome(&one) != Outcome::Waits);
+        assert!(!is_there || Outcome::of(&one) != Outcome::Waits);
     });
 }
 
@@ -138,7 +121,7 @@ fn a_wish_for_the_end_comes_true_when_there_was_nothing() {
         let stolen = thief.join().expect("joins");
         let is_ended = quitter.join().expect("joins");
         let left = model.run(&format!("LLEN {}", keys.a));
-        match outcome(&waiter) {
+        match Outcome::of(&waiter) {
             Outcome::Waits => panic!("it waits for ever"),
             Outcome::Served(_) => assert_eq!((stolen.as_str(), left.as_str()), ("$-1\r\n", ":0\r\n")),
             Outcome::Ended(end) => {

@@ -1,7 +1,8 @@
 //! WATCH and EXEC: a transaction runs only if nothing that it watches has changed.
 //!
-//! Planted bug: `watched-keys-not-locked` (EXEC locks the keys that it touches, not those that it watches: two
-//! transactions that each watch what the other writes both go through).
+//! Planted bugs: `watched-keys-not-locked` (EXEC locks the keys that it touches, not those that it watches: two
+//! transactions that each watch what the other writes both go through) and `watch-looked-at-before-locking` (a change in
+//! between is not noticed).
 #![cfg(kiba_loom)]
 
 use kiba::engine::Watching;

@@ -2,113 +2,37 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::cell::Cell;
 
 use libmimalloc_sys as mi;
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+#[cfg(not(kiba_model))]
+use counted::count;
+#[cfg(not(kiba_model))]
+pub use counted::{is_within, used};
+#[cfg(kiba_model)]
+use uncounted::count;
+#[cfg(kiba_model)]
+pub use uncounted::{is_within, used};
 
-/// Counts the bytes that are allocated. Each thread has a counter that only it writes; more threads than counters share.
+#[cfg(not(kiba_model))]
+mod counted;
+pub mod stripes;
+
+/// Counts the bytes that are allocated.
 pub struct Counting;
 
-const COUNTERS: usize = 128;
+/// A model's counters live no longer than one of its runs, and its threads share the process.
+#[cfg(kiba_model)]
+mod uncounted {
+    pub fn count(_: isize) {}
 
-#[repr(align(128))]
-struct Counter(AtomicI64);
-
-static USED: [Counter; COUNTERS] = [const { Counter(AtomicI64::new(0)) }; COUNTERS];
-
-/// Threads that have a counter, or share the last.
-static ISSUED: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-/// The number of this thread's counter; beyond all of them for a thread that shares the last.
-#[inline]
-fn mine() -> usize {
-    let mine = MINE.try_with(|mine| {
-        if mine.get() == usize::MAX {
-            mine.set(ISSUED.fetch_add(1, Ordering::Relaxed));
-        }
-        mine.get()
-    });
-    mine.unwrap_or(COUNTERS)
-}
-
-#[inline]
-fn count(bytes: isize) {
-    let mine = mine();
-    if mine < COUNTERS - 1 {
-        // Only this thread writes here, so a load and a store do what an atomic addition would.
-        let counter = &USED[mine].0;
-        counter.store(counter.load(Ordering::Relaxed).wrapping_add(bytes as i64), Ordering::Relaxed);
-    } else {
-        // The last counter is for all threads beyond, and for those that are ending.
-        USED[COUNTERS - 1].0.fetch_add(bytes as i64, Ordering::Relaxed);
+    pub fn used() -> u64 {
+        0
     }
-}
 
-/// Bytes that the process has allocated and not freed, with what the allocator rounds them up to.
-pub fn used() -> u64 {
-    // Relaxed, here and below: a thread that has just begun is missed, and its first allocations with it.
-    let issued = ISSUED.load(Ordering::Relaxed).min(COUNTERS - 1);
-    let shared = USED[COUNTERS - 1].0.load(Ordering::Relaxed);
-    let own = USED[..issued].iter().map(|counter| counter.0.load(Ordering::Relaxed));
-    (own.sum::<i64>() + shared).max(0) as u64
-}
-
-/// What a thread may still allocate before it has to look at all counters again.
-#[derive(Clone, Copy)]
-struct Leave {
-    limit: u64,
-    /// How much it is.
-    bytes: i64,
-    /// The value of the thread's own counter at which it is used up.
-    until: i64,
-}
-
-const NO_LEAVE: Leave = Leave { limit: 0, bytes: 0, until: i64::MIN };
-
-/// Most that a thread may allocate between two looks: so seldom that looking costs nothing, and little enough that all
-/// threads of a large machine together stay within some megabytes.
-const LEAVE_MAX: u64 = 256 * 1024;
-
-/// The share of what is free that one thread may take: others take theirs meanwhile.
-const LEAVE_SHARE: u64 = 4;
-
-/// Whether at most `limit` bytes are in use, or a few more: the threads may go beyond it by what they have leave for.
-///
-/// Far from the limit this looks at the thread's own counter only. `looking` is called when it looks at all.
-#[inline]
-pub fn is_within(limit: u64, looking: impl FnOnce()) -> bool {
-    thread_local! {
-        static LEAVE: Cell<Leave> = const { Cell::new(NO_LEAVE) };
+    pub fn is_within(_: u64, _: impl FnOnce()) -> bool {
+        true
     }
-    LEAVE.with(|leave| {
-        let Leave { limit: known, bytes, until } = leave.get();
-        let own = USED[mine().min(COUNTERS - 1)].0.load(Ordering::Relaxed);
-        if known == limit && own <= until {
-            if until - own > bytes {
-                // What the thread has freed meanwhile is for all.
-                leave.set(Leave { limit, bytes, until: own + bytes });
-            }
-            return true;
-        }
-        looking();
-        let renewed = renewed(limit);
-        leave.set(renewed.unwrap_or(NO_LEAVE));
-        renewed.is_some()
-    })
-}
-
-#[cold]
-fn renewed(limit: u64) -> Option<Leave> {
-    let free = limit.checked_sub(used())?;
-    let bytes = (free / LEAVE_SHARE).min(LEAVE_MAX) as i64;
-    let own = USED[mine().min(COUNTERS - 1)].0.load(Ordering::Relaxed);
-    Some(Leave { limit, bytes, until: own.saturating_add(bytes) })
 }
 
 /// The size of the block that mimalloc gives for a request: four sizes to each doubling, whole pages for large ones.

@@ -1,76 +1,92 @@
 //! The only door to atomics, locks and cells whose interleaving matters.
 //!
-//! In a model build (`--cfg kiba_loom`) the same names are loom's, and the sharded map is a stand-in with the few
-//! methods that the engine uses, so that the models in `loom-tests/` run the real types.
+//! In a model build (`--cfg kiba_model`) the same names are a model checker's, loom's (`--cfg kiba_loom`) or shuttle's
+//! (`--cfg kiba_shuttle`), and what neither has is a stand-in with the few methods that Kiba uses (`sync/model.rs`), so
+//! that the models in `loom-tests/` run the real types.
 
-#[cfg(not(kiba_loom))]
+#[cfg(kiba_loom)]
+use loom as platform;
+#[cfg(kiba_shuttle)]
+use shuttle as platform;
+#[cfg(not(kiba_model))]
+use std as platform;
+
+pub use platform::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+pub use platform::sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+// loom's `Arc` has no `Weak`, and shuttle's is std's; reference counts are not what the models are about.
+pub use std::sync::{Arc, OnceLock, PoisonError, Weak};
+
+#[cfg(not(kiba_model))]
 pub use atomic_waker::AtomicWaker;
-#[cfg(kiba_loom)]
-pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-#[cfg(kiba_loom)]
-pub use loom::sync::{Mutex, MutexGuard};
-#[cfg(not(kiba_loom))]
-pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-#[cfg(not(kiba_loom))]
-pub use std::sync::{Mutex, MutexGuard};
-// loom's `Arc` has no `Weak`; reference counts are not what the models are about.
-pub use std::sync::{Arc, OnceLock, Weak};
+#[cfg(not(kiba_model))]
+pub use tokio::sync::{Notify, futures::Notified};
 
-#[cfg(kiba_loom)]
-pub use waker::AtomicWaker;
+#[cfg(kiba_model)]
+mod model;
+#[cfg(kiba_model)]
+pub use model::{
+    AtomicWaker, HashState, Map, Notified, Notify, Published, ReadGuard, ShardMap, SortedSet, Thread, WriteGuard, mpsc,
+    oneshot, queue, timeout,
+};
+
+/// A table of its own locks.
+#[cfg(not(kiba_model))]
+pub type Map<K, V> = dashmap::DashMap<K, V, HashState>;
+/// What hashes keys in tables that outsiders fill.
+#[cfg(not(kiba_model))]
+pub type HashState = ahash::RandomState;
+/// A sorted set that every thread changes.
+#[cfg(not(kiba_model))]
+pub type SortedSet<T> = crossbeam_skiplist::SkipSet<T>;
+#[cfg(not(kiba_model))]
+pub use std::sync::mpsc;
+#[cfg(not(kiba_model))]
+pub use std::thread::Thread;
+/// A bounded queue between tasks.
+#[cfg(not(kiba_model))]
+pub use tokio::sync::mpsc as queue;
+#[cfg(not(kiba_model))]
+pub use tokio::sync::oneshot;
+#[cfg(not(kiba_model))]
+pub use tokio::time::timeout;
 
 /// Locks what a panic cannot leave half changed.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Stands for the real one's promise: who registers before it looks is woken by who wakes after it changed something.
-#[cfg(kiba_loom)]
-mod waker {
-    use std::task::Waker;
+/// The same for readers.
+pub fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
 
-    use loom::sync::Mutex;
-
-    #[derive(Debug, Default)]
-    pub struct AtomicWaker(Mutex<Option<Waker>>);
-
-    impl AtomicWaker {
-        pub fn new() -> Self {
-            Self::default()
-        }
-
-        pub fn register(&self, waker: &Waker) {
-            *self.0.lock().expect("models do not poison") = Some(waker.clone());
-        }
-
-        pub fn wake(&self) {
-            let waker = self.0.lock().expect("models do not poison").take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
-    }
+/// The same for a writer.
+pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether this model run is to contain the bug with this name (`KIBA_BUG`): shows that the models find it.
-#[cfg(kiba_loom)]
+#[cfg(kiba_model)]
 pub fn planted(bug: &str) -> bool {
-    std::env::var_os("KIBA_BUG").is_some_and(|name| name == bug)
+    static BUG: OnceLock<Option<String>> = OnceLock::new();
+    BUG.get_or_init(|| std::env::var("KIBA_BUG").ok()).as_deref() == Some(bug)
 }
 
 /// Outside of models there are no planted bugs.
-#[cfg(not(kiba_loom))]
+#[cfg(not(kiba_model))]
 #[inline]
 pub const fn planted(_: &str) -> bool {
     false
 }
 
 pub use cell::{Cell, CellMut};
+#[cfg(not(kiba_model))]
 pub use map::{ReadGuard, ShardMap, WriteGuard};
+#[cfg(not(kiba_model))]
 pub use published::Published;
 
 /// A value that is read without a lock while others replace it.
-#[cfg(not(kiba_loom))]
+#[cfg(not(kiba_model))]
 mod published {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -123,51 +139,8 @@ mod published {
     }
 }
 
-#[cfg(kiba_loom)]
-mod published {
-    use std::sync::{Arc, Mutex};
-
-    use loom::sync::atomic::{AtomicUsize, Ordering};
-
-    /// As the real one: which value is current is what loom sees, with the orderings of the real one's pointer; how a
-    /// value is kept alive is not part of the model.
-    pub struct Published<T> {
-        /// Number of the current value among `values`, from 1; 0 for none.
-        current: AtomicUsize,
-        values: Mutex<Vec<Arc<T>>>,
-    }
-
-    impl<T> Default for Published<T> {
-        fn default() -> Self {
-            Self { current: AtomicUsize::new(0), values: Mutex::default() }
-        }
-    }
-
-    impl<T> Published<T> {
-        pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
-            let current = self.current.load(Ordering::Acquire);
-            let value = Arc::clone(self.values.lock().expect("models do not poison").get(current.checked_sub(1)?)?);
-            Some(f(&value))
-        }
-
-        pub fn publish(&self, value: T) {
-            let mut values = self.values.lock().expect("models do not poison");
-            values.push(Arc::new(value));
-            let number = values.len();
-            drop(values);
-            self.current.store(number, Ordering::Release);
-        }
-
-        pub fn withdraw(&self) {
-            if self.current.load(Ordering::Relaxed) > 0 {
-                self.current.store(0, Ordering::Release);
-            }
-        }
-    }
-}
-
 /// The sharded table: DashMap, reached through its raw interface.
-#[cfg(not(kiba_loom))]
+#[cfg(not(kiba_model))]
 mod map {
     use dashmap::{DashMap, RwLockReadGuard, RwLockWriteGuard};
 
@@ -216,46 +189,7 @@ mod map {
     }
 }
 
-#[cfg(kiba_loom)]
-mod map {
-    use loom::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-
-    use crate::store::table::Raw;
-
-    pub type ReadGuard<'a> = RwLockReadGuard<'a, Raw>;
-    pub type WriteGuard<'a> = RwLockWriteGuard<'a, Raw>;
-
-    pub struct ShardMap(Vec<RwLock<Raw>>);
-
-    impl ShardMap {
-        pub fn new(shards: usize) -> Self {
-            Self((0..shards).map(|_| RwLock::new(Raw::new())).collect())
-        }
-
-        pub fn index_of(&self, hash: u64) -> usize {
-            // As DashMap: the bits below the seven of the tag.
-            (hash << 7 >> (64 - self.0.len().trailing_zeros())) as usize
-        }
-
-        pub fn read(&self, shard: usize) -> ReadGuard<'_> {
-            self.0[shard].read().expect("models do not poison")
-        }
-
-        pub fn try_read(&self, shard: usize) -> Option<ReadGuard<'_>> {
-            self.0[shard].try_read().ok()
-        }
-
-        pub fn write(&self, shard: usize) -> WriteGuard<'_> {
-            self.0[shard].write().expect("models do not poison")
-        }
-
-        pub fn try_write(&self, shard: usize) -> Option<WriteGuard<'_>> {
-            self.0[shard].try_write().ok()
-        }
-    }
-}
-
-/// A cell whose access is guarded by a lock elsewhere. In a model build, unguarded access is reported.
+/// A cell whose access is guarded by a lock elsewhere. loom reports access that is not.
 #[allow(unsafe_code)]
 mod cell {
     use std::marker::PhantomData;

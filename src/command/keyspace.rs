@@ -65,8 +65,8 @@ fn keys(space: &mut dyn Keyspace, progress: &mut Progress, call: &Call<'_>, repl
     Ok(Step::Done)
 }
 
-/// Keys that a walk looks at in one slice: about 100 us.
-const SLICE: usize = 1024;
+/// Keys that a walk looks at in one slice: about 100 us. Models have few keys, and want slices.
+const SLICE: usize = if cfg!(kiba_model) { 1 } else { 1024 };
 
 /// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type] -> the next cursor and an array of keys.
 ///

@@ -109,12 +109,9 @@ impl<E: Engine> Acceptor<E> {
     {
         let mut is_resting = false;
         loop {
-            let stop = self.server.stop.notified();
-            if self.server.is_stopping() {
-                return;
-            }
             tokio::select! {
-                () = stop => return,
+                biased;
+                () = self.server.stopped() => return,
                 accepted = accept() => match accepted {
                     Ok(connection) => {
                         is_resting = false;
@@ -166,6 +163,9 @@ impl<E: Engine> Acceptor<E> {
         server.stats.add(Count::connections, 1);
         let max = u64::from(server.config.maxclients());
         let Some(client) = server.clients.add(peer, local, is_local, max) else {
+            if server.is_stopping() {
+                return;
+            }
             server.stats.add(Count::rejected, 1);
             tracing::warn!(maxclients = max, "refusing a connection: there are too many");
             tokio::spawn(async move {

@@ -1,17 +1,15 @@
 //! The registry of connections: what CLIENT LIST shows and CLIENT KILL reaches.
 
-use std::sync::Mutex;
 use std::time::Instant;
 
-use dashmap::DashMap;
-
 use super::block::{Blocked, End};
+use super::gate::Gate;
 use super::outbox::{Message, Outbox, Pushed};
 use super::pubsub::Subscriptions;
 use super::tracking::mode;
 use crate::command::Asker;
 use crate::config::{Class, Config};
-use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicWaker, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicWaker, Map, Mutex, MutexGuard, Ordering, lock};
 
 /// One connection as others see it. Its own connection writes, anybody reads, all without order between fields.
 #[derive(Debug)]
@@ -144,7 +142,7 @@ impl Client {
     }
 
     pub(super) fn set_tracking(&self, modes: u32, redirect: Option<Arc<Self>>) {
-        *self.redirect.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = redirect;
+        *lock(&self.redirect) = redirect;
         self.tracking.store(modes, Ordering::Relaxed);
     }
 
@@ -154,7 +152,7 @@ impl Client {
 
     /// Who is told of changes in its place.
     pub fn redirect(&self) -> Option<Arc<Self>> {
-        self.redirect.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        lock(&self.redirect).clone()
     }
 
     /// Ready once messages wait or the connection is to end; until then the task is woken when that changes.
@@ -191,7 +189,7 @@ impl Client {
 
     /// Runs `f` on what it listens to. Nobody but its own connection asks.
     pub(super) fn with_subscriptions<T>(&self, f: impl FnOnce(&mut Subscriptions) -> T) -> T {
-        let mut own = self.subscriptions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut own = lock(&self.subscriptions);
         let result = f(own.get_or_insert_default());
         if !self.is_subscriber() {
             *own = None;
@@ -217,30 +215,28 @@ impl Client {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Texts> {
+    fn lock(&self) -> MutexGuard<'_, Texts> {
         // Texts are replaced whole, so a panic cannot leave them half written.
-        self.texts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        lock(&self.texts)
     }
 }
 
 /// All connections, by id.
 #[derive(Debug, Default)]
 pub struct Clients {
-    by_id: DashMap<u64, Arc<Client>, ahash::RandomState>,
+    by_id: Map<u64, Arc<Client>>,
     last_id: AtomicU64,
-    count: AtomicU64,
+    pub gate: Gate,
     /// Those that wait in a blocking command.
     pub blocked: AtomicU64,
-    /// Wakes whoever waits for the last connection to end.
-    pub empty: tokio::sync::Notify,
 }
 
 impl Clients {
-    /// Adds a connection unless there are `max` already. Returns its registration, which removes it when dropped.
+    /// Adds a connection unless there are `max` already, or the server stops.
     pub fn add(&self, addr: String, laddr: String, is_local: bool, max: u64) -> Option<Arc<Client>> {
-        let admitted =
-            self.count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| (count < max).then_some(count + 1));
-        admitted.ok()?;
+        if !self.gate.enter(max) {
+            return None;
+        }
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let client = Arc::new(Client {
             id,
@@ -277,8 +273,8 @@ impl Clients {
     }
 
     pub fn remove(&self, id: u64) {
-        if self.by_id.remove(&id).is_some() && self.count.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.empty.notify_waiters();
+        if self.by_id.remove(&id).is_some() {
+            self.gate.leave();
         }
     }
 
@@ -294,7 +290,7 @@ impl Clients {
     }
 
     pub fn len(&self) -> usize {
-        self.count.load(Ordering::SeqCst) as usize
+        self.gate.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -303,13 +299,7 @@ impl Clients {
 
     /// Waits until the last connection has ended.
     pub async fn wait_until_empty(&self) {
-        loop {
-            let empty = self.empty.notified();
-            if self.is_empty() {
-                return;
-            }
-            empty.await;
-        }
+        self.gate.until_empty().await;
     }
 
     pub fn wake_all(&self) {

@@ -4,6 +4,7 @@ pub mod block;
 mod calls;
 pub mod clients;
 mod excess;
+pub mod gate;
 pub mod home;
 pub mod monitor;
 mod notifications;
@@ -34,7 +35,7 @@ use crate::config::{Config, Events};
 use crate::log::Log;
 use crate::store::stream::NodeLimit;
 use crate::store::{Env, Heard, KeyHasher, Limits, Uses};
-use crate::sync::{Arc, AtomicBool, Ordering};
+use crate::sync::{Arc, AtomicBool};
 
 /// Shared by all connections and the engine.
 pub struct Server {
@@ -50,9 +51,6 @@ pub struct Server {
     pub env: Env,
     /// Turns of long commands, whose copies take memory: as many at once as there are cores, and two at least.
     pub turns: tokio::sync::Semaphore,
-    /// Set when the server is to stop; every client is woken then.
-    stopping: AtomicBool,
-    pub stop: tokio::sync::Notify,
     /// Set when there may be keys to evict without a command that asks for memory: CONFIG SET has lowered the limit.
     pub room_wanted: AtomicBool,
     /// What is kept free of `maxmemory`.
@@ -96,8 +94,6 @@ impl Server {
             turns: tokio::sync::Semaphore::new(
                 std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
             ),
-            stopping: AtomicBool::new(false),
-            stop: tokio::sync::Notify::new(),
             room_wanted: AtomicBool::new(false),
             reserve: Reserve::default(),
             excess: Excess::default(),
@@ -219,24 +215,17 @@ impl Server {
 
     /// Asks everything to stop: no new connections, what was read is answered, then the process ends.
     pub fn request_stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        self.stop.notify_waiters();
+        self.clients.gate.close();
         self.clients.wake_all();
     }
 
     pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
+        self.clients.gate.is_closed()
     }
 
     /// Waits until somebody asks for the end.
     pub async fn stopped(&self) {
-        loop {
-            let stop = self.stop.notified();
-            if self.is_stopping() {
-                return;
-            }
-            stop.await;
-        }
+        self.clients.gate.until_closed().await;
     }
 }
 

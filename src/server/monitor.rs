@@ -1,7 +1,6 @@
 //! MONITOR: clients that are shown every command. While there are none, it costs a look at one number.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::clients::Client;
@@ -10,12 +9,12 @@ use crate::command::Flags;
 use crate::config::Config;
 use crate::parser::{Batch, Request, Verdict};
 use crate::store::SharedBytes;
-use crate::sync::{Arc, AtomicUsize, Ordering};
+use crate::sync::{Arc, AtomicUsize, HashState, Ordering, RwLock, read, write};
 
 /// Those who watch.
 #[derive(Debug, Default)]
 pub struct Monitors {
-    clients: RwLock<HashMap<u64, Arc<Client>, ahash::RandomState>>,
+    clients: RwLock<HashMap<u64, Arc<Client>, HashState>>,
     count: AtomicUsize,
 }
 
@@ -27,7 +26,7 @@ impl Monitors {
 
     /// Whether it was not one before.
     pub fn add(&self, client: &Arc<Client>) -> bool {
-        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = write(&self.clients);
         clients.insert(client.id, Arc::clone(client));
         self.count.store(clients.len(), Ordering::Relaxed);
         !client.is_monitor.swap(true, Ordering::Relaxed)
@@ -35,7 +34,7 @@ impl Monitors {
 
     pub fn remove(&self, client: &Client) {
         if client.is_monitor.swap(false, Ordering::Relaxed) {
-            let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+            let mut clients = write(&self.clients);
             clients.remove(&client.id);
             self.count.store(clients.len(), Ordering::Relaxed);
         }
@@ -64,7 +63,7 @@ impl Monitors {
         }
         line.extend_from_slice(b"\r\n");
         let line = Message::Line(SharedBytes::new(line));
-        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        let clients = read(&self.clients);
         for monitor in clients.values() {
             monitor.push(line.clone(), config);
         }

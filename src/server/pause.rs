@@ -1,11 +1,8 @@
 //! CLIENT PAUSE: commands wait until a time has come or somebody calls it off.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Mutex, Notified, Notify, Ordering, lock, planted};
 
 /// What is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +26,7 @@ pub struct Pause {
 impl Pause {
     /// Pauses until `until`. A pause in force is only ever lengthened or widened, as in Redis.
     pub fn start(&self, until: u64, mode: PauseMode, now: u64) {
-        let _writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _writer = (!planted("pause-begun-without-its-lock")).then(|| lock(&self.writer));
         let (mut until, mut mode) = (until.min(u64::MAX >> 1), mode);
         if let Some((other, paused)) = decode(self.word.load(Ordering::Relaxed)).filter(|(other, _)| *other > now) {
             until = until.max(other);
@@ -44,7 +41,7 @@ impl Pause {
 
     /// Ends the pause.
     pub fn stop(&self) {
-        let _writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _writer = lock(&self.writer);
         self.word.store(0, Ordering::Relaxed);
         self.over.notify_waiters();
     }
@@ -57,17 +54,20 @@ impl Pause {
 
     /// Waits while commands of this kind are paused.
     pub async fn wait(&self, is_write: bool) {
-        loop {
-            let over = self.over.notified();
-            let now = super::now();
-            let Some((until, mode)) = decode(self.word.load(Ordering::Relaxed)) else { return };
-            if until <= now || (mode == PauseMode::Write && !is_write) {
-                return;
-            }
+        while let Some((wait, changed)) = self.look(is_write, super::now()) {
             // A day at a time: the timer cannot take every distance that a client may ask for.
-            let sleep = Duration::from_millis((until - now).min(86_400_000));
-            let _ = tokio::time::timeout(sleep, over).await;
+            let wait = Duration::from_millis(wait.min(86_400_000));
+            let _ = tokio::time::timeout(wait, changed).await;
         }
+    }
+
+    /// For how many milliseconds more commands of this kind are paused, if they are, and who tells that this changes.
+    pub fn look(&self, is_write: bool, now: u64) -> Option<(u64, Notified<'_>)> {
+        // Asked for before looking, so that a change in between is not missed.
+        let mut changed = (!planted("pause-looked-at-before-waiting")).then(|| self.over.notified());
+        let (until, mode) = decode(self.word.load(Ordering::Relaxed))?;
+        let is_paused = until > now && (mode == PauseMode::All || is_write);
+        is_paused.then(|| (until - now, changed.take().unwrap_or_else(|| self.over.notified())))
     }
 }
 

@@ -6,15 +6,12 @@
 //! Lock order: a client's own list, the table of channels (a shard of it) or patterns, a channel, an outbox.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError, RwLock};
-
-use dashmap::DashMap;
 
 use super::clients::Client;
 use super::outbox::Message;
 use crate::config::Config;
 use crate::glob;
-use crate::sync::{Arc, AtomicUsize, Ordering};
+use crate::sync::{Arc, AtomicUsize, HashState, Map, Mutex, Ordering, PoisonError, RwLock, lock, planted, read, write};
 
 /// What one subscribes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +29,12 @@ impl Feed {
 /// The name of a channel or a pattern; shared by the table and its subscribers.
 pub type Name = Arc<[u8]>;
 
-type Subscribers = HashMap<u64, Arc<Client>, ahash::RandomState>;
-type Channels = DashMap<Name, Mutex<Subscribers>, ahash::RandomState>;
+type Subscribers = HashMap<u64, Arc<Client>, HashState>;
+type Channels = Map<Name, Mutex<Subscribers>>;
 
 /// What a client listens to, by [`Feed`].
 #[derive(Debug, Default)]
-pub struct Subscriptions([HashSet<Name, ahash::RandomState>; 3]);
+pub struct Subscriptions([HashSet<Name, HashState>; 3]);
 
 impl Subscriptions {
     fn counts(&self) -> [usize; 3] {
@@ -54,7 +51,7 @@ impl Subscriptions {
 pub struct PubSub {
     channels: Channels,
     shard_channels: Channels,
-    patterns: RwLock<HashMap<Name, Subscribers, ahash::RandomState>>,
+    patterns: RwLock<HashMap<Name, Subscribers, HashState>>,
     /// Number of patterns: without any, publishing does not ask for them.
     pattern_count: AtomicUsize,
     /// Number of clients that listen to anything.
@@ -78,7 +75,7 @@ impl PubSub {
     }
 
     fn publish_to_patterns(&self, channel: &[u8], message: &[u8], config: &Config) -> usize {
-        let patterns = self.patterns.read().unwrap_or_else(PoisonError::into_inner);
+        let patterns = read(&self.patterns);
         let matching = patterns.iter().filter(|(pattern, _)| glob::matches(pattern, channel));
         matching
             .map(|(pattern, subscribers)| {
@@ -171,7 +168,7 @@ impl PubSub {
 
     fn add(&self, client: &Arc<Client>, feed: Feed, name: &[u8]) -> Name {
         if feed == Feed::Pattern {
-            let mut patterns = self.patterns.write().unwrap_or_else(PoisonError::into_inner);
+            let mut patterns = write(&self.patterns);
             let name = patterns.get_key_value(name).map_or_else(|| Name::from(name), |(name, _)| Arc::clone(name));
             patterns.entry(Arc::clone(&name)).or_default().insert(client.id, Arc::clone(client));
             self.pattern_count.store(patterns.len(), Ordering::Relaxed);
@@ -184,7 +181,7 @@ impl PubSub {
 
     fn remove(&self, client: &Client, feed: Feed, name: &[u8]) {
         if feed == Feed::Pattern {
-            let mut patterns = self.patterns.write().unwrap_or_else(PoisonError::into_inner);
+            let mut patterns = write(&self.patterns);
             if let Some(subscribers) = patterns.get_mut(name) {
                 subscribers.remove(&client.id);
                 if subscribers.is_empty() {
@@ -192,6 +189,17 @@ impl PubSub {
                 }
             }
             self.pattern_count.store(patterns.len(), Ordering::Relaxed);
+            return;
+        }
+        if planted("channel-removed-in-two-steps") {
+            let is_left = self.table(feed).get(name).is_some_and(|subscribers| {
+                let mut subscribers = lock(&subscribers);
+                subscribers.remove(&client.id);
+                subscribers.is_empty()
+            });
+            if is_left {
+                self.table(feed).remove(name);
+            }
             return;
         }
         // One step, so that nobody subscribes to a channel that is being removed.
@@ -218,6 +226,10 @@ fn count(own: &Subscriptions, feed: Feed) -> usize {
 fn publish_to(channels: &Channels, kind: &[u8], channel: &[u8], message: &[u8], config: &Config) -> usize {
     let Some(subscribers) = channels.get(channel) else { return 0 };
     let message = Message::push(&[kind, channel, message]);
+    if planted("published-without-the-channel") {
+        let subscribers = lock(&subscribers).clone();
+        return push_to(&subscribers, &message, config);
+    }
     push_to(&lock(&subscribers), &message, config)
 }
 
@@ -226,10 +238,6 @@ fn push_to(subscribers: &Subscribers, message: &Message, config: &Config) -> usi
         client.push(message.clone(), config);
     }
     subscribers.len()
-}
-
-fn lock(subscribers: &Mutex<Subscribers>) -> std::sync::MutexGuard<'_, Subscribers> {
-    subscribers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn exclusive(subscribers: &mut Mutex<Subscribers>) -> &mut Subscribers {

@@ -7,7 +7,6 @@
 //! Lock order: a part of the key space; one table of this module at a time; an outbox.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use smallvec::SmallVec;
 
@@ -17,7 +16,7 @@ use super::outbox::{Message, Pushed};
 use crate::config::Config;
 use crate::reply::Resp;
 use crate::store::{Env, Heard, SharedBytes};
-use crate::sync::{Arc, AtomicUsize, Ordering};
+use crate::sync::{Arc, AtomicUsize, HashState, Mutex, Ordering, RwLock, lock, read, write};
 
 /// How a client wants to be told, as bits.
 pub mod mode {
@@ -37,23 +36,23 @@ pub mod mode {
 }
 
 type Name = Arc<[u8]>;
-type Clients = HashMap<u64, Arc<Client>, ahash::RandomState>;
+type Clients = HashMap<u64, Arc<Client>, HashState>;
 /// Clients at one key, by number. Most keys are read by few.
 type Readers = SmallVec<[u64; 2]>;
-type Table = HashMap<Box<[u8]>, Readers, ahash::RandomState>;
+type Table = HashMap<Box<[u8]>, Readers, HashState>;
 
-/// Enough that threads seldom wait for each other.
-const SHARDS: usize = 64;
+/// Enough that threads seldom wait for each other. Models have few threads.
+const SHARDS: usize = if cfg!(kiba_model) { 1 } else { 64 };
 
 /// The tables.
 #[derive(Debug)]
 pub struct Tracking {
     keys: Box<[Mutex<Table>]>,
-    hasher: ahash::RandomState,
+    hasher: HashState,
     key_count: AtomicUsize,
     item_count: AtomicUsize,
     /// Those in the mode of prefixes.
-    prefixes: RwLock<HashMap<Name, Clients, ahash::RandomState>>,
+    prefixes: RwLock<HashMap<Name, Clients, HashState>>,
     prefix_count: AtomicUsize,
     /// All who track.
     clients: RwLock<Clients>,
@@ -63,7 +62,7 @@ impl Default for Tracking {
     fn default() -> Self {
         Self {
             keys: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: ahash::RandomState::new(),
+            hasher: HashState::default(),
             key_count: AtomicUsize::new(0),
             item_count: AtomicUsize::new(0),
             prefixes: RwLock::default(),
@@ -89,14 +88,14 @@ impl Tracking {
     ) {
         client.set_tracking(modes, redirect);
         if modes & mode::BCAST != 0 {
-            let mut table = self.prefixes.write().unwrap_or_else(PoisonError::into_inner);
+            let mut table = write(&self.prefixes);
             let all: [&[u8]; 1] = [b""];
             for &prefix in if prefixes.is_empty() { &all } else { prefixes } {
                 table.entry(Name::from(prefix)).or_default().insert(client.id, Arc::clone(client));
             }
             self.prefix_count.store(table.len(), Ordering::Relaxed);
         }
-        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = write(&self.clients);
         clients.insert(client.id, Arc::clone(client));
         env.set_heard(Heard::COPIES, true);
     }
@@ -108,14 +107,14 @@ impl Tracking {
         }
         client.set_tracking(0, None);
         {
-            let mut table = self.prefixes.write().unwrap_or_else(PoisonError::into_inner);
+            let mut table = write(&self.prefixes);
             table.retain(|_, clients| {
                 clients.remove(&client.id);
                 !clients.is_empty()
             });
             self.prefix_count.store(table.len(), Ordering::Relaxed);
         }
-        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = write(&self.clients);
         clients.remove(&client.id);
         if clients.is_empty() {
             env.set_heard(Heard::COPIES, false);
@@ -165,7 +164,7 @@ impl Tracking {
         }
         if self.prefix_count.load(Ordering::Relaxed) > 0 {
             let message = Invalidation::of(Some(key));
-            let table = self.prefixes.read().unwrap_or_else(PoisonError::into_inner);
+            let table = read(&self.prefixes);
             for (_, clients) in table.iter().filter(|(prefix, _)| key.starts_with(prefix)) {
                 clients.values().for_each(|client| message.send(client, by, config));
             }
@@ -175,7 +174,7 @@ impl Tracking {
     /// Tells all who track that nothing is what it was.
     pub fn flushed(&self, config: &Config) {
         let clients: Vec<Arc<Client>> = {
-            let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+            let clients = read(&self.clients);
             clients.values().cloned().collect()
         };
         if clients.is_empty() {
@@ -189,7 +188,7 @@ impl Tracking {
 
     /// The prefixes of a client, in order.
     pub fn prefixes(&self, client: &Client) -> Vec<Name> {
-        let table = self.prefixes.read().unwrap_or_else(PoisonError::into_inner);
+        let table = read(&self.prefixes);
         let own = table.iter().filter(|(_, clients)| clients.contains_key(&client.id));
         let mut prefixes: Vec<Name> = own.map(|(prefix, _)| Arc::clone(prefix)).collect();
         prefixes.sort_unstable();
@@ -197,7 +196,7 @@ impl Tracking {
     }
 
     pub fn client_count(&self) -> usize {
-        self.clients.read().unwrap_or_else(PoisonError::into_inner).len()
+        read(&self.clients).len()
     }
 
     pub fn key_count(&self) -> usize {
@@ -217,7 +216,7 @@ impl Tracking {
         let message = Invalidation::of(Some(key));
         for id in readers {
             let client = {
-                let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+                let clients = read(&self.clients);
                 clients.get(id).cloned()
             };
             // One that has gone over to prefixes is told by those.
@@ -241,7 +240,7 @@ impl Tracking {
     }
 
     fn shard(&self, key: &[u8]) -> &Mutex<Table> {
-        &self.keys[self.hasher.hash_one(key) as usize % SHARDS]
+        &self.keys[std::hash::BuildHasher::hash_one(&self.hasher, key) as usize % SHARDS]
     }
 }
 
@@ -300,8 +299,4 @@ impl Invalidation {
 
 fn bulk(bytes: &[u8]) -> Vec<u8> {
     [format!("${}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
-}
-
-fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
 }

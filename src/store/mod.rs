@@ -15,6 +15,7 @@ mod members;
 pub mod pack;
 mod part;
 pub mod rdb;
+pub mod reaper;
 pub mod set;
 mod slot;
 pub mod stream;

@@ -1,17 +1,16 @@
 //! A part of the key space: one table with what belongs to it, all under the same lock.
 
-use std::sync::{atomic, mpsc};
-use std::thread::Thread;
+use std::sync::atomic;
 
-use crossbeam_skiplist::SkipSet;
 use crossbeam_utils::CachePadded;
 
+use super::reaper::{Garbage, Reaper};
 use super::table::{Raw, Table};
 use super::waits::{Waits, Who};
 use super::watch::{Flag, Watches};
 use super::wheel::{Due, TICK_MS, Wheel, tick_of};
 use super::{Entry, KeyHasher, Slot, Uses, timed};
-use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, OnceLock, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, OnceLock, Ordering, SortedSet, Thread, planted};
 
 /// Names a part: its database and its number within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,7 +81,7 @@ impl Env {
             audience: OnceLock::new(),
             hasher,
             agenda: Agenda::default(),
-            reaper: Reaper::new(),
+            reaper: Reaper::start(),
             expired: AtomicU64::new(0),
             contended: AtomicU64::new(0),
             expired_parts: AtomicU64::new(0),
@@ -308,10 +307,10 @@ impl<'a> Part<'a> {
         if token_of(hash) != token {
             return None;
         }
-        if due > now {
+        if due > now && !planted("record-taken-for-the-deadline") {
             return entry.is_on_wheel().then(|| tick_of(due));
         }
-        if !entry.is_expired(now) {
+        if !entry.is_expired(now) && !planted("record-taken-for-the-deadline") {
             let parts = timed::expire(entry, now, *budget);
             *budget = budget.saturating_sub(parts);
             // With nothing left of the budget this is a tick of the past: the record is looked at again at once.
@@ -478,7 +477,7 @@ fn token_hash(token: u32) -> u64 {
 /// listed under several ticks after its next deadline moved forward; being brought up early does no harm.)
 #[derive(Debug, Default)]
 pub struct Agenda {
-    due: SkipSet<(u64, PartId)>,
+    due: SortedSet<(u64, PartId)>,
     /// The tick that the sweeper sleeps until.
     asleep_until: AtomicU64,
     /// Nothing is due, whatever is listed.
@@ -543,85 +542,14 @@ impl Agenda {
 
     /// Announces that the sweeper is about to sleep until `tick`; returns the first due tick as of then.
     pub fn sleep_until(&self, tick: u64) -> Option<u64> {
+        if planted("agenda-looked-at-before-sleeping") {
+            let next = self.next_tick();
+            self.asleep_until.store(tick, Ordering::SeqCst);
+            return next;
+        }
         self.asleep_until.store(tick, Ordering::SeqCst);
         self.next_tick()
     }
-}
-
-/// Frees large values on a thread of its own, so that no client waits for it.
-#[derive(Debug)]
-pub struct Reaper {
-    sender: mpsc::Sender<Box<dyn Send>>,
-    waiting: Arc<Waiting>,
-}
-
-/// What waits to be freed. Not the model checker's atomics: the thread is none of a model's.
-#[derive(Debug, Default)]
-struct Waiting {
-    /// Things, of whatever size.
-    things: atomic::AtomicU64,
-    /// Bytes of those whose size was told.
-    bytes: atomic::AtomicU64,
-}
-
-/// Takes itself off what waits when it has been freed.
-struct Counted<T> {
-    /// Gone before the counters say so.
-    garbage: Option<T>,
-    bytes: u64,
-    waiting: Arc<Waiting>,
-}
-
-impl<T> Drop for Counted<T> {
-    fn drop(&mut self) {
-        self.garbage = None;
-        // Relaxed, here and below: who reads the counters decides how much more to free, and looks again.
-        self.waiting.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.waiting.things.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Reaper {
-    fn new() -> Self {
-        let (sender, receiver) = mpsc::channel::<Box<dyn Send>>();
-        // Unbounded, but what waits here was in memory before, and the thread does nothing else.
-        std::thread::Builder::new()
-            .name("kiba-reaper".into())
-            .spawn(move || receiver.into_iter().for_each(drop))
-            .expect("a thread can be started");
-        Self { sender, waiting: Arc::default() }
-    }
-
-    /// Frees something: at once when that is cheap.
-    pub fn free(&self, garbage: impl Garbage) {
-        self.free_sized(garbage, 0);
-    }
-
-    /// As [`Reaper::free`]; so many bytes are about to be free.
-    pub fn free_sized(&self, garbage: impl Garbage, bytes: u64) {
-        if garbage.is_heavy() {
-            self.waiting.things.fetch_add(1, Ordering::Relaxed);
-            self.waiting.bytes.fetch_add(bytes, Ordering::Relaxed);
-            let counted = Counted { garbage: Some(garbage), bytes, waiting: Arc::clone(&self.waiting) };
-            // The thread lives as long as the sender; should it be gone, dropping here is right as well.
-            let _ = self.sender.send(Box::new(counted));
-        }
-    }
-
-    /// Bytes that are about to be free, of what was given with its size.
-    pub fn bytes(&self) -> u64 {
-        self.waiting.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Things that wait to be freed.
-    pub fn things(&self) -> u64 {
-        self.waiting.things.load(Ordering::Relaxed)
-    }
-}
-
-/// Something that may be slow to free.
-pub trait Garbage: Send + 'static {
-    fn is_heavy(&self) -> bool;
 }
 
 impl Garbage for Entry {

@@ -1,6 +1,7 @@
 //! A slot: one key, held exclusively, whether it exists or not.
 
-use super::part::{Expired, Garbage, Part};
+use super::part::{Expired, Part};
+use super::reaper::Garbage;
 use super::table::Table;
 use super::{Content, Entry, Lifetime, timed};
 use crate::sync::Ordering;

@@ -15,7 +15,7 @@ pub use id::Id;
 pub use log::{Bounds, Log, Range};
 pub use node::{BYTES_MAX, Item, Items, Node, NodeLimit};
 
-use super::part::Garbage;
+use super::reaper::Garbage;
 use super::{Content, Entry, Object, Raw};
 
 /// A stream.

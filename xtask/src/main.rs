@@ -8,6 +8,10 @@ use std::process::{Command, ExitCode, Stdio};
 const PREEMPTIONS: &str = "2";
 const PREEMPTIONS_LONG: &str = "3";
 
+/// Schedules that are tried by chance in each of shuttle's modules.
+const SCHEDULES: &str = "20000";
+const SCHEDULES_LONG: &str = "1000000";
+
 /// A bug that is planted in a model run, and the test that must find it.
 struct Planted {
     model: &'static str,
@@ -15,43 +19,76 @@ struct Planted {
     bug: &'static str,
 }
 
-const PLANTED: &[Planted] = &[
-    Planted {
-        model: "locks",
-        test: "two_writers_of_the_same_keys_in_opposite_order_do_not_deadlock",
-        bug: "unordered-locks",
-    },
-    Planted {
-        model: "watch",
-        test: "transactions_that_watch_what_the_other_writes_do_not_both_run",
-        bug: "watched-keys-not-locked",
-    },
-    Planted {
-        model: "aside",
-        test: "a_member_that_moves_from_one_key_to_the_other_is_seen_once",
-        bug: "copies-not-looked-at",
-    },
-    Planted { model: "aside", test: "what_is_stored_is_what_the_keys_are_then", bug: "stored-without-looking" },
-    Planted { model: "wait", test: "a_push_serves_a_waiter_or_finds_it_gone", bug: "waiter-claimed-without-exchange" },
-    Planted {
-        model: "wait",
-        test: "a_push_while_somebody_gets_into_line_is_not_missed",
-        bug: "waiter-registered-late",
-    },
-    Planted { model: "wait", test: "a_wish_for_the_end_comes_true_when_there_was_nothing", bug: "wish-forgotten" },
-    Planted { model: "hot", test: "a_client_reads_its_own_write", bug: "hot-copy-outlives-a-write" },
-    Planted { model: "hot", test: "a_client_reads_its_own_write", bug: "hot-copy-published-without-the-lock" },
-    Planted { model: "hot", test: "a_pipeline_reads_its_own_writes", bug: "hot-copy-published-by-a-writer" },
-    Planted { model: "outbox", test: "two_publishers_wake_one_that_waits", bug: "outbox-looked-at-before-waiting" },
-    Planted { model: "outbox", test: "two_publishers_wake_one_that_waits", bug: "outbox-news-forgotten" },
-    Planted { model: "outbox", test: "nothing_stays_behind_after_the_end", bug: "outbox-stays-open" },
+const fn planted(model: &'static str, test: &'static str, bug: &'static str) -> Planted {
+    Planted { model, test, bug }
+}
+
+/// At least two in each of loom's models.
+#[rustfmt::skip]
+const LOOM_BUGS: &[Planted] = &[
+    planted("locks", "two_writers_of_the_same_keys_in_opposite_order_do_not_deadlock", "unordered-locks"),
+    planted("locks", "a_pipeline_that_goes_on_to_several_keys_does_not_deadlock", "pipeline-keeps-its-lock"),
+    planted("watch", "transactions_that_watch_what_the_other_writes_do_not_both_run", "watched-keys-not-locked"),
+    planted("watch", "of_two_compare_and_sets_on_one_key_no_update_is_lost", "watch-looked-at-before-locking"),
+    planted("aside", "a_member_that_moves_from_one_key_to_the_other_is_seen_once", "copies-not-looked-at"),
+    planted("aside", "what_is_stored_is_what_the_keys_are_then", "stored-without-looking"),
+    planted("wait", "a_push_serves_a_waiter_or_finds_it_gone", "waiter-claimed-without-exchange"),
+    planted("wait", "a_push_while_somebody_gets_into_line_is_not_missed", "waiter-registered-late"),
+    planted("wait", "a_wish_for_the_end_comes_true_when_there_was_nothing", "wish-forgotten"),
+    planted("hot", "a_client_reads_its_own_write", "hot-copy-outlives-a-write"),
+    planted("hot", "a_client_reads_its_own_write", "hot-copy-published-without-the-lock"),
+    planted("hot", "a_pipeline_reads_its_own_writes", "hot-copy-published-by-a-writer"),
+    planted("outbox", "two_publishers_wake_one_that_waits", "outbox-looked-at-before-waiting"),
+    planted("outbox", "two_publishers_wake_one_that_waits", "outbox-news-forgotten"),
+    planted("outbox", "nothing_stays_behind_after_the_end", "outbox-stays-open"),
+    planted("fanout", "two_subscribers_get_two_messages_in_one_order", "published-without-the-channel"),
+    planted("fanout", "a_subscription_that_is_made_while_the_last_one_ends_holds", "channel-removed-in-two-steps"),
+    planted("fanout", "a_client_that_keeps_copies_is_told_of_what_comes_after_it_has_read", "reader-noted-before-the-lock"),
+    planted("fanout", "a_client_that_keeps_copies_is_told_of_what_comes_after_it_has_read", "copy-read-by-one-who-tracks"),
+    planted("expiry", "a_deadline_that_is_moved_back_in_time_holds", "record-taken-for-the-deadline"),
+    planted("expiry", "a_deadline_that_comes_while_the_sweeper_goes_to_sleep_wakes_it", "agenda-looked-at-before-sleeping"),
+    planted("channel", "requests_of_two_clients_are_answered_though_the_owner_moves", "owner-leaves-with-a-message"),
+    planted("channel", "a_walk_goes_on_where_the_owner_goes", "owner-leaves-its-walks"),
+    planted("reaper", "everything_is_freed_once_and_no_more_waits_than_may", "garbage-counted-after-the-look"),
+    planted("reaper", "everything_is_freed_once_and_no_more_waits_than_may", "garbage-forgotten-when-many-wait"),
+    planted("gate", "once_it_is_closed_and_empty_it_stays_so", "gate-entered-after-its-end"),
+    planted("gate", "once_it_is_closed_and_empty_it_stays_so", "gate-left-without-exchange"),
+    planted("gate", "everybody_who_waits_hears_of_the_end_and_what_was_read_is_answered", "gate-looked-at-before-waiting"),
+    planted("pause", "whoever_waits_goes_on_when_it_is_called_off", "pause-looked-at-before-waiting"),
+    planted("pause", "of_two_pauses_the_longer_and_the_wider_hold", "pause-begun-without-its-lock"),
+    planted("memory", "what_threads_that_share_a_place_have_added_is_not_lost", "stripe-given-twice"),
+    planted("memory", "what_threads_that_share_a_place_have_added_is_not_lost", "shared-stripe-added-to-without-exchange"),
+];
+
+/// At least one in each of shuttle's.
+#[rustfmt::skip]
+const SHUTTLE_BUGS: &[Planted] = &[
+    planted("shuttle", "locks::a_value_that_is_renamed_to_and_fro_is_under_one_name", "unordered-locks"),
+    planted("shuttle", "locks::values_that_are_set_together_are_read_together", "pipeline-keeps-its-lock"),
+    planted("shuttle", "watch::of_those_who_watch_what_the_next_one_writes_not_all_run", "watched-keys-not-locked"),
+    planted("shuttle", "watch::transfers_neither_make_money_nor_lose_it", "watch-looked-at-before-locking"),
+    planted("shuttle", "aside::members_that_move_are_seen_once", "copies-not-looked-at"),
+    planted("shuttle", "wait::each_element_is_served_once_whoever_leaves_meanwhile", "waiter-claimed-without-exchange"),
+    planted("shuttle", "wait::what_is_moved_on_for_those_who_wait_arrives", "waiter-registered-late"),
+    planted("shuttle", "hot::no_reader_goes_back_in_time", "hot-copy-outlives-a-write"),
+    planted("shuttle", "fanout::all_subscribers_get_all_messages_in_one_order", "published-without-the-channel"),
+    planted("shuttle", "fanout::a_channel_lives_as_long_as_somebody_listens", "channel-removed-in-two-steps"),
+    planted("shuttle", "fanout::all_subscribers_get_all_messages_in_one_order", "outbox-looked-at-before-waiting"),
+    planted("shuttle", "expiry::a_key_whose_deadline_was_moved_stays_until_then", "record-taken-for-the-deadline"),
+    planted("shuttle", "expiry::the_sweeper_never_sleeps_past_a_deadline", "agenda-looked-at-before-sleeping"),
+    planted("shuttle", "channel::all_clients_are_answered_once", "owner-leaves-with-a-message"),
+    planted("shuttle", "channel::all_clients_are_answered_once", "owner-leaves-its-walks"),
+    planted("shuttle", "small::what_eight_threads_hand_over_is_freed_once", "garbage-counted-after-the-look"),
+    planted("shuttle", "small::a_closed_and_empty_gate_stays_so", "gate-left-without-exchange"),
+    planted("shuttle", "small::all_who_wait_in_a_pause_go_on", "pause-looked-at-before-waiting"),
+    planted("shuttle", "small::what_sixteen_threads_have_counted_is_counted", "stripe-given-twice"),
 ];
 
 const USAGE: &str = "cargo xtask COMMAND
 
   test              every test: units, wire, properties, documentation, histories, models
   histories [long]  what many clients are told at once, and whether an order explains it
-  loom [long]       the models alone, and whether they find their planted bugs
+  loom [long]       loom's and shuttle's models alone, and whether they find their planted bugs
   lint              formatting, clippy with warnings denied, documentation
   conf              writes kiba.conf anew from the table of options
   docs              writes docs/commands.md anew from the table of commands";
@@ -63,8 +100,8 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["histories"] => histories(),
         ["histories", "long"] => histories_long(),
-        ["loom"] => loom(PREEMPTIONS),
-        ["loom", "long"] => loom(PREEMPTIONS_LONG),
+        ["loom"] => loom(PREEMPTIONS).and_then(|()| shuttle(SCHEDULES)),
+        ["loom", "long"] => loom(PREEMPTIONS_LONG).and_then(|()| shuttle(SCHEDULES_LONG)),
         ["lint"] => lint(),
         ["conf"] => conf(),
         ["docs"] => run(cargo().args(["test", "--test", "docs"]).env("KIBA_WRITE_DOCS", "1")),
@@ -92,7 +129,8 @@ fn test() -> Result<(), String> {
     run(cargo().args(TESTS).arg("--no-fail-fast"))?;
     run(cargo().args(["test", "--doc"]))?;
     histories()?;
-    loom(PREEMPTIONS)
+    loom(PREEMPTIONS)?;
+    shuttle(SCHEDULES)
 }
 
 /// Records and checks histories of both engines.
@@ -112,18 +150,36 @@ fn histories_long() -> Result<(), String> {
 }
 
 fn loom(preemptions: &str) -> Result<(), String> {
+    check("loom", &[], &[("LOOM_MAX_PREEMPTIONS", preemptions)], LOOM_BUGS)
+}
+
+fn shuttle(schedules: &str) -> Result<(), String> {
+    // Another seed each time; a failure is tried again with its own.
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let seed = env::var("KIBA_SEED").unwrap_or_else(|_| time.as_nanos().to_string());
+    println!("shuttle: {schedules} schedules a module, KIBA_SEED={seed}");
+    check("shuttle", &["--test", "shuttle"], &[("KIBA_SCHEDULES", schedules), ("KIBA_SEED", &seed)], SHUTTLE_BUGS)
+}
+
+/// Runs all models of a checker, and sees that they find their planted bugs.
+fn check(checker: &str, targets: &[&str], settings: &[(&str, &str)], bugs: &[Planted]) -> Result<(), String> {
     let model = |tests: &[&str]| {
         let mut command = cargo();
-        command.args(["test", "--package", "loom-tests", "--target-dir"]).arg(root().join("target/loom")).args(tests);
+        command
+            .args(["test", "--package", "loom-tests", "--target-dir"])
+            .arg(root().join("target").join(checker))
+            .args(tests);
         let flags = env::var("RUSTFLAGS").unwrap_or_default();
-        command.env("RUSTFLAGS", format!("{flags} --cfg kiba_loom")).env("LOOM_MAX_PREEMPTIONS", preemptions);
-        // Loom's threads have small stacks: a panic on top of unoptimised frames overflows them, and then hangs.
-        command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+        command
+            .env("RUSTFLAGS", format!("{flags} --cfg kiba_model --cfg kiba_{checker}"))
+            .envs(settings.iter().copied());
+        // The checkers' threads have small stacks: a panic on top of unoptimised frames overflows them, and then hangs.
+        command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
         command
     };
-    run(&mut model(&[]))?;
-    for Planted { model: name, test, bug } in PLANTED {
-        // One test a process, without a backtrace: a deadlock panics in the middle of loom's scheduler, and another test
+    run(&mut model(targets))?;
+    for Planted { model: name, test, bug } in bugs {
+        // One test a process, without a backtrace: a deadlock panics in the middle of the scheduler, and another test
         // that panics beside it, or the search for symbols, can then wait for ever.
         let output = model(&["--test", name, "--", "--exact", test, "--test-threads=1"])
             .env("KIBA_BUG", bug)

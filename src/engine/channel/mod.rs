@@ -8,8 +8,6 @@ mod owner;
 
 use std::ops::Range;
 
-use tokio::sync::{mpsc, oneshot};
-
 use super::aside::Aside;
 use super::evict::Room;
 use super::{Engine, Gone, Transaction, Watching};
@@ -18,7 +16,7 @@ use crate::parser::Batch;
 use crate::server::Server;
 use crate::server::clients::Client;
 use crate::server::home::Home;
-use crate::sync::Arc;
+use crate::sync::{Arc, oneshot, queue};
 
 /// A message to the owner. The owner answers by sending back what it was given.
 enum Message {
@@ -59,15 +57,23 @@ enum Message {
 
 /// The engine.
 pub struct Channel {
-    sender: mpsc::Sender<Message>,
+    sender: queue::Sender<Message>,
 }
 
 impl Channel {
     /// Starts the owner where tasks are wanted. It ends when the engine is dropped.
     pub fn new(server: Arc<Server>, home: Arc<Home>) -> Self {
-        let (sender, receiver) = mpsc::channel(server.config.cbound());
+        let (sender, receiver) = queue::channel(server.config.cbound());
         owner::Owner::new(server).settle(receiver, home);
         Self { sender }
+    }
+
+    /// The engine, and its owner for whoever wants to run it himself: for models.
+    ///
+    /// * `is_left`: whether the owner is wanted elsewhere. It goes on at once, as if it were there.
+    pub fn with_owner(server: Arc<Server>, is_left: impl Fn() -> bool) -> (Self, impl Future<Output = ()>) {
+        let (sender, receiver) = queue::channel(server.config.cbound());
+        (Self { sender }, owner::Owner::new(server).run_everywhere(receiver, is_left))
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Gone> {

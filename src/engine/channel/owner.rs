@@ -5,8 +5,6 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
-
 use super::Message;
 use crate::command::{Call, Flags, Held, Keyspace, Parts, Progress, Run, Step, Tables};
 use crate::engine::evict::{Evictor, Room, State};
@@ -19,7 +17,7 @@ use crate::server::{Count, Server, Tally, now};
 use crate::store::table::Raw;
 use crate::store::wheel::TICK_MS;
 use crate::store::{Env, Part, PartId, Side};
-use crate::sync::Arc;
+use crate::sync::{Arc, oneshot, planted, queue};
 
 /// Parts with due keys that are looked at between two messages, and records of each: some tens of microseconds.
 const DUE_PARTS: usize = 8;
@@ -73,7 +71,7 @@ impl Owner {
     }
 
     /// Runs on the threads where tasks are wanted, close to the connections, and wherever they are wanted after that.
-    pub fn settle(mut self, mut receiver: mpsc::Receiver<Message>, home: Arc<Home>) {
+    pub fn settle(mut self, mut receiver: queue::Receiver<Message>, home: Arc<Home>) {
         let threads = home.wanted();
         home.handle(threads).clone().spawn(async move {
             if self.run(&mut receiver, || home.wanted() != threads).await == Ended::Left {
@@ -82,15 +80,23 @@ impl Owner {
         });
     }
 
+    /// The same for one who runs it himself, until the engine is gone.
+    pub async fn run_everywhere(mut self, mut receiver: queue::Receiver<Message>, is_left: impl Fn() -> bool) {
+        while self.run(&mut receiver, &is_left).await == Ended::Left {}
+    }
+
     /// Answers messages until the last sender is gone, or the owner is wanted elsewhere.
-    async fn run(&mut self, receiver: &mut mpsc::Receiver<Message>, is_left: impl Fn() -> bool) -> Ended {
+    async fn run(&mut self, receiver: &mut queue::Receiver<Message>, is_left: impl Fn() -> bool) -> Ended {
         loop {
             if is_left() {
+                if planted("owner-leaves-its-walks") {
+                    self.walking.clear();
+                }
                 return Ended::Left;
             }
             let idle = self.time_until_due();
             let message = if self.walking.is_empty() && !idle.is_zero() && !self.evictor.is_wanted() {
-                match tokio::time::timeout(idle, receiver.recv()).await {
+                match crate::sync::timeout(idle, receiver.recv()).await {
                     Ok(Some(message)) => Some(message),
                     Ok(None) => return Ended::Over,
                     Err(_) => None,
@@ -101,6 +107,9 @@ impl Owner {
                 tokio::task::yield_now().await;
                 receiver.try_recv().ok()
             };
+            if planted("owner-leaves-with-a-message") && is_left() {
+                return Ended::Left;
+            }
             // A panic in a command ends its connection, whose answer is dropped, and nothing else.
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 if let Some(message) = message {

@@ -76,7 +76,7 @@ thread_local! {
 /// Notes a read that took the lock; whether a copy of its entry should be published now.
 #[inline]
 pub fn is_popular(hash: u64) -> bool {
-    if cfg!(kiba_loom) {
+    if cfg!(kiba_model) {
         return true;
     }
     RECENT.with(|recent| {

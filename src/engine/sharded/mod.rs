@@ -52,6 +52,11 @@ impl Sharded {
         self
     }
 
+    /// One round of the sweeper at a time: what is due is removed. Returns how long nothing will be.
+    pub fn sweep(&self, now: u64) -> Duration {
+        sweeper::sweep(&self.server, &self.shards, || now)
+    }
+
     /// Runs requests until one needs slices (a walk), one has to wait, or the replies are large; returns where it stopped.
     fn run(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> usize {
         let Batch { input, spans, requests, keys, reply, now, asker, lacks_room } = batch;
@@ -161,7 +166,7 @@ impl Sharded {
                 let mark = reply.mark();
                 let mut is_counted = false;
                 // Who keeps copies itself is noted under the lock, so that it hears of the next change.
-                if !call.asker.tracks {
+                if !call.asker.tracks || crate::sync::planted("copy-read-by-one-who-tracks") {
                     let read = self.shards.hot(id).read(|copy| {
                         let entry = copy.find(key, call, tally, &mut is_counted);
                         entry.map(|entry| held::settle(run(Some(entry), call, reply), mark, reply))
@@ -169,6 +174,9 @@ impl Sharded {
                     if read.flatten().is_some() {
                         return true;
                     }
+                }
+                if crate::sync::planted("reader-noted-before-the-lock") {
+                    held::remember(keys, call);
                 }
                 let table = lock.shared(&self.shards, id, env);
                 let mut entry = live(table, key, call);
@@ -186,7 +194,9 @@ impl Sharded {
                     prune(&mut lock.exclusive(&self.shards, id, env).part(), key, call);
                     entry = live(lock.shared(&self.shards, id, env), key, call);
                 }
-                held::remember(keys, call);
+                if !crate::sync::planted("reader-noted-before-the-lock") {
+                    held::remember(keys, call);
+                }
                 held::settle(run(entry, call, reply), mark, reply);
                 // A copy whose entry has counted on is another one.
                 let copy = entry.filter(|_| hot::is_popular(key.hash) || is_counted);
@@ -199,7 +209,9 @@ impl Sharded {
                 held::write(run, &mut lock.exclusive(&self.shards, id, env).part(), keys[0], call, reply, ready);
             }
             Run::ReadMany(run) => {
-                *lock = Lock::None;
+                if !crate::sync::planted("pipeline-keeps-its-lock") {
+                    *lock = Lock::None;
+                }
                 return self.read_many(run, long, keys, call, reply, tally);
             }
             Run::WriteMany(run) => {
@@ -374,6 +386,9 @@ impl Engine for Sharded {
     }
 
     async fn transact(&self, mut transaction: Box<Transaction>) -> Result<Box<Transaction>, Gone> {
+        if crate::sync::planted("watch-looked-at-before-locking") && !transaction.watching.flag.is_raised() {
+            transaction.watching = Watching::default();
+        }
         let mut ready = Ready::default();
         let mut parts = self.shards.write_all(self.reach(&transaction), &self.server.env);
         super::transact(&mut parts, &mut transaction, &self.server, &mut ready);

@@ -26,7 +26,7 @@ struct Beside {
     side: Cell<Side>,
 }
 
-#[cfg(not(kiba_loom))]
+#[cfg(not(kiba_model))]
 const _: () = assert!(size_of::<Beside>() == 64, "one cache line");
 
 impl Default for Beside {

@@ -13,7 +13,7 @@ use crate::sync::Arc;
 /// Records looked at under one lock: some tens of microseconds.
 const SLICE: usize = 128;
 
-/// Starts the thread. It ends when the server stops.
+/// Starts the thread. It ends when the server stops. Models take its steps themselves.
 pub fn start(server: Arc<Server>, shards: Arc<Shards>, evictor: Arc<Evictor>) {
     let server = Arc::downgrade(&server);
     let shards = Arc::downgrade(&shards);
@@ -22,7 +22,7 @@ pub fn start(server: Arc<Server>, shards: Arc<Shards>, evictor: Arc<Evictor>) {
         move || {
             // Whatever happens, look once a second: the clock may have been set forward.
             while let (Some(server), Some(shards)) = (server.upgrade(), shards.upgrade()) {
-                let sleep = sweep(&server, &shards);
+                let sleep = sweep(&server, &shards, now);
                 let is_done = evict(&server, &shards, &evictor);
                 drop((server, shards));
                 if is_done {
@@ -31,7 +31,10 @@ pub fn start(server: Arc<Server>, shards: Arc<Shards>, evictor: Arc<Evictor>) {
             }
         }
     });
+    #[cfg_attr(kiba_model, allow(unused_variables))]
     let thread = thread.expect("a thread can be started");
+    // A model's threads are of another kind.
+    #[cfg(not(kiba_model))]
     if let Some(server) = server.upgrade() {
         server.env.agenda.set_sweeper(thread.thread().clone());
     }
@@ -53,8 +56,10 @@ fn evict(server: &Server, shards: &Shards, evictor: &Evictor) -> bool {
     room.state != State::Partly
 }
 
-/// Removes what is due; returns how long nothing will be.
-fn sweep(server: &Server, shards: &Shards) -> Duration {
+/// Removes what is due; returns how long nothing will be, unless it is told otherwise.
+///
+/// * `now`: the time, in milliseconds since the Unix epoch.
+pub fn sweep(server: &Server, shards: &Shards, now: impl Fn() -> u64) -> Duration {
     const IDLE: Duration = Duration::from_secs(1);
     let mut ready = Ready::default();
     loop {
