@@ -121,9 +121,16 @@ impl Server {
         self.status_bytes("VmRSS:")
     }
 
-    /// The most memory of the process that ever was resident, in bytes.
+    /// The most memory of the process that was resident since it began, or was told to forget, in bytes.
     pub fn resident_bytes_max(&self) -> u64 {
         self.status_bytes("VmHWM:")
+    }
+
+    /// Lets [`Server::resident_bytes_max`] count from now on; returns what is resident now.
+    pub fn forget_resident_bytes_max(&self) -> u64 {
+        // See proc(5).
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").expect("the server runs");
+        self.resident_bytes()
     }
 
     /// CPU time that the process has used, in clock ticks (100 a second).
