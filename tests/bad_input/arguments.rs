@@ -22,13 +22,21 @@ same_as_redis! {
         let mut stage = Stage::new(peer, &file);
         let (mut count, mut failures) = (0, Vec::new());
         for row in &file.rows {
-            for line in row.lines.iter().filter(|line| peer != Peer::Redis || is_for_redis(row, line)) {
+            let lines: Vec<&Line> =
+                row.lines.iter().filter(|line| peer != Peer::Redis || is_for_redis(row, line)).collect();
+            for line in &lines {
                 for value in &line.values {
                     count += 1;
                     failures.extend(stage.check(row, value, &line.answer, State::Plain));
                 }
-                // In the other states a value of each kind will do.
-                for state in State::OTHERS.into_iter().filter(|state| row.allows(*state)) {
+            }
+            // In the other states, one that is refused and one that is not will do, and those that are dangerous.
+            let is_error = |line: &Line| matches!(&line.answer, Answer::Begins(text) if text.starts_with('-'));
+            let mut seen = [false; 2];
+            for line in lines {
+                let is_seen = std::mem::replace(&mut seen[usize::from(is_error(line))], true);
+                let states = State::OTHERS.into_iter().filter(|state| row.allows(*state) && (!is_seen || line.is_deadly));
+                for state in states {
                     count += 1;
                     failures.extend(stage.check(row, &line.values[0], &line.answer, state));
                 }
