@@ -48,7 +48,8 @@ fuzz_target!(|data: &[u8]| {
 fn run<E: Engine>(runtime: &Runtime, server: &Arc<Server>, engine: E, pieces: (&[u8], &[u8])) {
     runtime.block_on(async {
         let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
-        let client = server.clients.add("127.0.0.1:1".into(), "127.0.0.1:2".into(), true, 10).expect("the first client");
+        let client =
+            server.clients.add("127.0.0.1:1".into(), "127.0.0.1:2".into(), true, 10).expect("the first client");
         let mut connection = Connection::new(Arc::clone(server), Arc::new(engine), client);
         let place = Place::Shared(Arc::new(Home::here()), Threads::All);
         // Polled along with the peer, so that a panic is not caught on the way.
