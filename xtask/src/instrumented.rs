@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -89,27 +90,25 @@ fn fuzz_one(name: &str, seconds: u32, target_dir: &std::path::Path) -> Result<Ch
 
 /// Runs the stress tests of the library and of the servers under a sanitizer, `address` or `thread`.
 pub fn sanitize(sanitizer: &str) -> Result<(), String> {
-    if !is_able(sanitizer) {
+    if !is_able(sanitizer) || sanitizer == "thread" && !has_sources_of_std() {
         return Ok(());
     }
     let since = Instant::now();
-    let mut flags = format!("-Zsanitizer={sanitizer} --cfg kiba_sanitizer");
-    if sanitizer == "thread" {
-        // The standard library is not instrumented unless its sources are installed; the compiler asks to confirm that.
-        flags += " -Cunsafe-allow-abi-mismatch=sanitizer";
-    }
-    let suppressions = root().join("xtask/tsan.supp");
+    let flags = format!("-Zsanitizer={sanitizer} --cfg kiba_sanitizer");
     let test = |arguments: &[&str]| {
         let mut command = cargo();
         command.args(["test", "--no-default-features", "--target", TARGET, "--target-dir"]);
-        command.arg(root().join("target").join(sanitizer)).args(arguments);
+        command.arg(root().join("target").join(sanitizer));
+        if sanitizer == "thread" {
+            command.arg("-Zbuild-std");
+        }
+        command.args(arguments);
         command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", &flags).env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
         // No leaks: servers are killed, and a test that ends while somebody waits leaves a waiter and a client that own each other.
         command.env("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=1");
-        command.env(
-            "TSAN_OPTIONS",
-            format!("halt_on_error=1:second_deadlock_stack=1:suppressions={}", suppressions.display()),
-        );
+        if sanitizer == "thread" {
+            command.env("TSAN_OPTIONS", "halt_on_error=1:second_deadlock_stack=1");
+        }
         command.env("KIBA_HAMMER_SECONDS", "2");
         run(&mut command)
     };
@@ -120,13 +119,32 @@ pub fn sanitize(sanitizer: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the standard library can be built along; says so if it cannot.
+///
+/// The one that is installed orders memory in ways that ThreadSanitizer does not see (fences, and atomics in code that is
+/// not instrumented): the library's unit tests alone gave 346 reports, in the middle of Arc, Once, Mutex and mpsc.
+fn has_sources_of_std() -> bool {
+    let sysroot = Command::new(rustc()).args(["--print", "sysroot"]).output();
+    let sysroot = sysroot.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    let has = PathBuf::from(sysroot).join("lib/rustlib/src/rust/library").exists();
+    if !has {
+        println!("skipped: ThreadSanitizer needs the sources of the standard library: rustup component add rust-src");
+    }
+    has
+}
+
+fn rustc() -> OsString {
+    env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
+}
+
 /// Whether the toolchain can build with a sanitizer here; says so if it cannot.
 fn is_able(sanitizer: &str) -> bool {
-    let mut probe = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let mut probe = Command::new(rustc());
     probe.args(["--target", TARGET, "--crate-type", "bin", "--crate-name", "probe", "-"]);
     let path = root().join(format!("target/can-{sanitizer}"));
     probe.arg(format!("-Zsanitizer={sanitizer}")).arg("-o").arg(&path);
     if sanitizer == "thread" {
+        // The standard library of the probe is not built along.
         probe.arg("-Cunsafe-allow-abi-mismatch=sanitizer");
     }
     probe.env("RUSTC_BOOTSTRAP", "1").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());

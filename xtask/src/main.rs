@@ -54,17 +54,12 @@ const USAGE: &str = "cargo xtask COMMAND
   test              every test: units, wire, properties, documentation, histories, models
   histories [long]  what many clients are told at once, and whether an order explains it
   loom [long]       the models alone, and whether they find their planted bugs
+  fuzz [TARGET] [SECONDS]
+                    random input, 60 s for each target unless told otherwise
+  asan, tsan        the stress tests under AddressSanitizer, ThreadSanitizer
   lint              formatting, clippy with warnings denied, documentation
   conf              writes kiba.conf anew from the table of options
   docs              writes docs/commands.md anew from the table of commands";
-  test         every test: units, wire, properties, documentation, models
-  loom [long]  the models alone, and whether they find their planted bugs
-  fuzz [TARGET] [SECONDS]
-               random input, 60 s for each target unless told otherwise
-  asan, tsan   the stress tests under AddressSanitizer, ThreadSanitizer
-  lint         formatting, clippy with warnings denied, documentation
-  conf         writes kiba.conf anew from the table of options
-  docs         writes docs/commands.md anew from the table of commands";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -122,6 +117,8 @@ fn histories_long() -> Result<(), String> {
     run(cargo().arg("build").args(build))?;
     let program = ["--profile", "quick", "--package", "histories", "--", "--seconds", HISTORIES_LONG];
     run(cargo().arg("run").args(program))
+}
+
 /// With the arguments `[TARGET] [SECONDS]`.
 fn fuzz(options: &[&str]) -> Result<(), String> {
     const SECONDS: u32 = 60;
