@@ -57,7 +57,7 @@ const GROWTH_MAX: u64 = 16 << 20;
 
 /// A machine that stands still looks like a slow server, and a thread's first allocation like a large one: what fails
 /// so often, does.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 8;
 
 pub struct Stage {
     /// One that asks for no password, and one that does.
