@@ -214,7 +214,8 @@ impl Lexer {
             }
             if byte == b'\r' && i > 0 && (rest[1] != b'0' || i == 1) {
                 if rest.len() < i + 3 {
-                    return Line::Incomplete;
+                    // A line end in the place of the type is one that is complete already.
+                    return if rest[0] == b'\r' { self.line_slow(input) } else { Line::Incomplete };
                 }
                 self.at += i + 3;
                 self.searched = self.at;
@@ -424,6 +425,15 @@ mod tests {
                 String::from_utf8_lossy(&input[..20.min(input.len())])
             );
         }
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn a_line_end_in_place_of_an_argument_is_an_error_however_it_arrives() {
+        let input = b"*1\r\n\r0\r";
+        let error = (vec![], Some(Protocol::ExpectedDollar(b'\r')));
+        assert_eq!(lex(input, &LIMITS), error);
+        assert_eq!(feed(&input.chunks(1).collect::<Vec<_>>(), &LIMITS), error);
     }
 
     #[test]

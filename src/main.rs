@@ -14,6 +14,8 @@ use kiba::server::{Server, open_files};
 use kiba::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
+// A sanitizer watches the system's allocator.
+#[cfg(not(kiba_sanitizer))]
 #[global_allocator]
 static ALLOCATOR: kiba::memory::Counting = kiba::memory::Counting;
 

@@ -6,5 +6,6 @@ mod listener;
 mod pool;
 mod runtime;
 
+pub use connection::{Connection, Ended};
 pub use listener::Listeners;
-pub use runtime::Runtimes;
+pub use runtime::{Place, Runtimes};

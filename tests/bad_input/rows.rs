@@ -38,6 +38,11 @@ fn rows(text: &'static str) -> Vec<Row> {
 
 /// Resolves `{TEXT*N}` and then the escapes.
 fn expand(text: &str) -> Vec<u8> {
+    unescape(&repeat(text))
+}
+
+/// Resolves `{TEXT*N}`: TEXT, N times.
+pub fn repeat(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
@@ -48,7 +53,7 @@ fn expand(text: &str) -> Vec<u8> {
         rest = after;
     }
     out.push_str(rest);
-    unescape(&out)
+    out
 }
 
 /// Checks what came back, and that the connection is as it should be.

@@ -1,6 +1,7 @@
 //! Whatever a connection may be in the middle of, in every order of two and in random sequences, with every kind of end:
 //! both engines and redis-server 7.0 answer alike and hold the same data afterwards.
 
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::support::server::PATIENCE;
@@ -95,7 +96,7 @@ struct Stage {
 
 impl Stage {
     fn new(peer: Peer, silence: Duration) -> Self {
-        let server = peer.start();
+        let server = peer.start_small();
         let watcher = server.client();
         Self { server, watcher, silence }
     }
@@ -231,6 +232,10 @@ fn differs_on_purpose(steps: &[&str], end: End) -> bool {
     if before("CLIENT TRACKING ON BCAST", "RESET") || before("CLIENT TRACKING ON BCAST", "CLIENT TRACKING OFF") {
         return true;
     }
+    // Pushes come after the batch, and a client that speaks RESP2 by then gets none.
+    if before("CLIENT TRACKING ON", "HELLO 2") && before("HELLO 3", "HELLO 2") {
+        return true;
+    }
     // What MONITOR shows is muted a batch at a time.
     if (before("MONITOR", "CLIENT REPLY") || before("CLIENT REPLY", "MONITOR")) && steps.len() > 2 {
         return true;
@@ -246,6 +251,9 @@ fn differs_on_purpose(steps: &[&str], end: End) -> bool {
 /// Steps, and how their connection ends.
 type Sequence = (Vec<&'static str>, End);
 
+/// Servers of a kind that work on the sequences at the same time.
+const STAGES: usize = 3;
+
 /// Runs the same sequences on all servers, and compares.
 fn compare(sequences: &[Sequence], seed: u64) {
     let mut peers = Peer::ENGINES.to_vec();
@@ -253,17 +261,21 @@ fn compare(sequences: &[Sequence], seed: u64) {
         peers.push(Peer::Redis);
     }
     let see = |sequences: &[&Sequence], silence: Duration| -> Vec<Vec<Seen>> {
+        // Most of the time they wait.
+        let part = sequences.len().div_ceil(STAGES).max(1);
         std::thread::scope(|scope| {
-            let workers: Vec<_> = peers
+            let run = |peer: Peer, sequences: &[&Sequence]| -> Vec<Seen> {
+                let mut stage = Stage::new(peer, silence);
+                sequences.iter().map(|(steps, end)| stage.run(steps, *end)).collect()
+            };
+            let workers: Vec<Vec<_>> = peers
                 .iter()
-                .map(|&peer| {
-                    scope.spawn(move || {
-                        let mut stage = Stage::new(peer, silence);
-                        sequences.iter().map(|(steps, end)| stage.run(steps, *end)).collect()
-                    })
-                })
+                .map(|&peer| sequences.chunks(part).map(|part| scope.spawn(move || run(peer, part))).collect())
                 .collect();
-            workers.into_iter().map(|worker| worker.join().expect("see above")).collect()
+            let join = |workers: Vec<ScopedJoinHandle<'_, Vec<Seen>>>| {
+                workers.into_iter().flat_map(|worker| worker.join().expect("see above")).collect()
+            };
+            workers.into_iter().map(join).collect()
         })
     };
     let mut suspects: Vec<&Sequence> =

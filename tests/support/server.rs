@@ -31,6 +31,11 @@ impl Peer {
         self.start_with(&[])
     }
 
+    /// Starts a server with few shards: what takes all of them, FLUSHALL and SWAPDB, is fast in a build without optimisation.
+    pub fn start_small(self) -> Server {
+        self.start_with(if self == Self::Redis { &[] } else { &["--shards", "16"] })
+    }
+
     /// Starts a server with options as on the command line (`--maxclients`, `3`).
     ///
     /// # Panics
@@ -70,7 +75,7 @@ impl Peer {
                 command
             }
             engine => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_kiba"));
+                let mut command = Command::new(other_binary().unwrap_or_else(|| env!("CARGO_BIN_EXE_kiba").into()));
                 let engine = if engine == Self::Sharded { "sharded" } else { "channel" };
                 command.args(["--port", &port, "--engine", engine]);
                 command
@@ -79,6 +84,16 @@ impl Peer {
         command.args(options).current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
+}
+
+/// The server to test instead of the one that was built along with the tests: an optimised one, most likely.
+fn other_binary() -> Option<std::ffi::OsString> {
+    std::env::var_os("KIBA_BINARY")
+}
+
+/// Whether times mean something: not those of a server that was built without optimisation.
+pub fn is_optimised() -> bool {
+    !cfg!(debug_assertions) || other_binary().is_some()
 }
 
 /// A running server. It is killed when it is dropped.
@@ -121,9 +136,16 @@ impl Server {
         self.status_bytes("VmRSS:")
     }
 
-    /// The most memory of the process that ever was resident, in bytes.
+    /// The most memory of the process that was resident since it began, or was told to forget, in bytes.
     pub fn resident_bytes_max(&self) -> u64 {
         self.status_bytes("VmHWM:")
+    }
+
+    /// Lets [`Server::resident_bytes_max`] count from now on; returns what is resident now.
+    pub fn forget_resident_bytes_max(&self) -> u64 {
+        // See proc(5).
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").expect("the server runs");
+        self.resident_bytes()
     }
 
     /// CPU time that the process has used, in clock ticks (100 a second).

@@ -1,5 +1,7 @@
 //! `cargo xtask test`: every test of Kiba by one command; `cargo xtask` lists the others.
 
+mod instrumented;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -89,6 +91,9 @@ const USAGE: &str = "cargo xtask COMMAND
   test              every test: units, wire, properties, documentation, histories, models
   histories [long]  what many clients are told at once, and whether an order explains it
   loom [long]       loom's and shuttle's models alone, and whether they find their planted bugs
+  fuzz [TARGET] [SECONDS]
+                    random input, 60 s for each target unless told otherwise
+  asan, tsan        the stress tests under AddressSanitizer, ThreadSanitizer
   lint              formatting, clippy with warnings denied, documentation
   conf              writes kiba.conf anew from the table of options
   docs              writes docs/commands.md anew from the table of commands";
@@ -102,6 +107,9 @@ fn main() -> ExitCode {
         ["histories", "long"] => histories_long(),
         ["loom"] => loom(PREEMPTIONS).and_then(|()| shuttle(SCHEDULES)),
         ["loom", "long"] => loom(PREEMPTIONS_LONG).and_then(|()| shuttle(SCHEDULES_LONG)),
+        ["fuzz", ref options @ ..] => fuzz(options),
+        ["asan"] => instrumented::sanitize("address"),
+        ["tsan"] => instrumented::sanitize("thread"),
         ["lint"] => lint(),
         ["conf"] => conf(),
         ["docs"] => run(cargo().args(["test", "--test", "docs"]).env("KIBA_WRITE_DOCS", "1")),
@@ -147,6 +155,18 @@ fn histories_long() -> Result<(), String> {
     run(cargo().arg("build").args(build))?;
     let program = ["--profile", "quick", "--package", "histories", "--", "--seconds", HISTORIES_LONG];
     run(cargo().arg("run").args(program))
+}
+
+/// With the arguments `[TARGET] [SECONDS]`.
+fn fuzz(options: &[&str]) -> Result<(), String> {
+    const SECONDS: u32 = 60;
+    let seconds = options.last().and_then(|option| option.parse().ok());
+    match (options, seconds) {
+        ([] | [_], None) => instrumented::fuzz(options.first().copied(), SECONDS),
+        ([_], Some(seconds)) => instrumented::fuzz(None, seconds),
+        ([target, _], Some(seconds)) => instrumented::fuzz(Some(target), seconds),
+        _ => Err(USAGE.into()),
+    }
 }
 
 fn loom(preemptions: &str) -> Result<(), String> {
