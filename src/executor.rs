@@ -9,9 +9,11 @@ use crate::command::{Asker, Call, Command, Control, Flags, Next, Run};
 use crate::config::Caller;
 use crate::engine::aside::{Aside, Stage};
 use crate::engine::evict::{self, State};
+use crate::engine::mend;
 use crate::engine::wait::{Over, Waiter};
 use crate::engine::{Engine, FLUSH, Gone, Transaction, Watching};
 use crate::error::Error;
+use crate::fault;
 use crate::lexer::INPUT_MAX;
 use crate::parser::{Batch, Request, Verdict};
 use crate::reply::Resp;
@@ -134,6 +136,7 @@ impl<E: Engine> Executor<E> {
             batch.reply.set_resp(session.resp);
             batch.reply.begin(None);
             let first = *at;
+            fault::point("executor.admit");
             let admission = admit(&self.server, session, &request, is_out_of_memory);
             let is_run = matches!(admission, Admission::Data | Admission::Session(_) | Admission::Control(_));
             let outcome = match admission {
@@ -142,6 +145,7 @@ impl<E: Engine> Executor<E> {
                     let db = self.session().db;
                     batch.asker = self.session().client.asker();
                     (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
+                    fault::point("executor.ran");
                     if std::mem::take(&mut batch.lacks_room) {
                         // The next time round makes room before the request that needs it.
                     } else if *at < end && batch.reply.len() < FLUSH {
@@ -244,6 +248,7 @@ impl<E: Engine> Executor<E> {
         let (db, client) = (session.db, Arc::clone(&session.client));
         let (batch, waiter) = self.engine.block(batch, at, db, client).await?;
         self.blocked = waiter.map(|waiter| Blocked::new(waiter, &self.server, self.session()));
+        fault::point("executor.blocked");
         Ok((batch, if self.blocked.is_some() { Outcome::Wait } else { Outcome::Done }))
     }
 
@@ -285,6 +290,17 @@ impl<E: Engine> Executor<E> {
         // It may have taken long, and times to live count from now.
         batch.now = now();
         Ok((batch, Outcome::Done))
+    }
+
+    /// Ends what a panic has broken off.
+    pub async fn break_off(&mut self) {
+        if let Some(blocked) = self.blocked.take() {
+            let waiter = Arc::clone(&blocked.waiter);
+            drop(blocked);
+            self.engine.forget(waiter).await;
+        }
+        mend::tell(&self.server);
+        self.engine.mend().await;
     }
 
     /// Whom the connection waits for.
@@ -479,6 +495,7 @@ impl<E: Engine> Executor<E> {
     fn queue(&mut self, batch: &mut Batch, request: &Request) -> Outcome {
         let session = self.session.as_mut().expect("present between requests");
         let queue = session.queue.as_mut().expect("admitted to the queue only in a transaction");
+        fault::point("executor.queue");
         queue.batch.push_copy(batch, request, &self.server.env.hasher);
         session.client.queued.store(queue.batch.requests.len() as u32, Ordering::Relaxed);
         batch.reply.simple("QUEUED");
@@ -526,6 +543,7 @@ impl<E: Engine> Executor<E> {
                 let watching_now;
                 (batch, watching_now) = self.engine.watch(batch, at, db, watching).await?;
                 let session = self.session.as_mut().expect("present between requests");
+                fault::point("executor.watched");
                 session.client.watched.store(watching_now.keys.len() as u32, Ordering::Relaxed);
                 session.watching = watching_now;
                 batch.reply.ok();
@@ -571,6 +589,7 @@ impl<E: Engine> Executor<E> {
         let sleep = Duration::ZERO;
         let transaction = Box::new(Transaction { batch: queued, session, watching, is_aborted: false, sleep });
         let first_db = transaction.session.db;
+        fault::point("executor.exec");
         let mut done = *self.engine.transact(transaction).await?;
         if self.server.monitors.is_any() && !done.is_aborted {
             let (mut db, databases) = (first_db, self.server.config.databases() as u16);
@@ -702,11 +721,13 @@ fn run_session(
     let mark = reply.mark();
     let calls = &server.stats.calls;
     let begun = calls.sample(1).map(|_| Instant::now());
+    fault::point("session.before");
     let next = run(session, &call, reply).unwrap_or_else(|error| {
         reply.rewind(mark);
         reply.fail(error);
         Next::Continue
     });
+    fault::point("session.after");
     if let Some(begun) = begun {
         calls.took(command, begun.elapsed());
     }
@@ -715,17 +736,16 @@ fn run_session(
 
 /// Runs a long command on its copies.
 async fn work(mut aside: Box<Aside>, server: &Arc<Server>) -> Result<Box<Aside>, Gone> {
-    let shared = Arc::clone(server);
+    let (shared, reporting) = (Arc::clone(server), Arc::clone(server));
+    let client = aside.client();
     let worked = tokio::task::spawn_blocking(move || {
-        aside.work(&shared);
-        aside
+        let worked = fault::contain(move || {
+            aside.work(&shared);
+            aside
+        });
+        worked.map_err(|panicked| panicked.report(&reporting, client)).ok()
     });
-    worked.await.map_err(|error| {
-        if error.is_panic() {
-            server.stats.add(Count::panics, 1);
-        }
-        Gone
-    })
+    worked.await.ok().flatten().ok_or(Gone)
 }
 
 fn is_long(request: &Request) -> bool {

@@ -9,6 +9,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod executor;
+pub mod fault;
 pub mod glob;
 pub mod lexer;
 pub mod log;

@@ -53,6 +53,7 @@ fn serve(config: Config) -> Result<(), String> {
         set.map_err(|error| error.to_string())?;
     }
     let server = Server::new(Arc::new(config), Some(log));
+    kiba::fault::install(&server);
     let outcome = runtimes.block_on(async {
         match server.config.engine() {
             EngineKind::Sharded => {

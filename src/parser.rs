@@ -64,6 +64,7 @@ impl Batch {
                 keys.push(Key { arg: arg as u32, elsewhere, hash: hasher.hash(arguments[arg].of(input)) });
             });
         }
+        crate::fault::point("parser");
         self.requests.push(Request {
             verdict,
             spans: (spans.start as u32, spans.end as u32),

@@ -31,7 +31,7 @@ pub struct Reply {
     limit: usize,
     is_over: bool,
     /// The index of the command that writes now, and those of commands that wrote an error since this was asked for.
-    writer: Option<u32>,
+    writer: Writer,
     failed: Vec<u32>,
 }
 
@@ -47,8 +47,22 @@ impl Default for Reply {
             resp: Resp::V2,
             limit: usize::MAX,
             is_over: false,
-            writer: None,
+            writer: Writer(None),
             failed: Vec::new(),
+        }
+    }
+}
+
+/// Tells whose panic it is when one drops it.
+#[derive(Debug)]
+struct Writer(Option<u32>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(command) = self.0
+            && std::thread::panicking()
+        {
+            crate::fault::blame(command);
         }
     }
 }
@@ -81,7 +95,7 @@ impl Reply {
     /// Names the command that writes from now on, for the count of those that fail; `None` when errors are not its.
     #[inline]
     pub fn begin(&mut self, writer: Option<u32>) {
-        self.writer = writer;
+        self.writer.0 = writer;
     }
 
     /// The commands that have failed since this was asked last.
@@ -92,7 +106,7 @@ impl Reply {
 
     /// A command counts once, however many errors it writes.
     fn note_failure(&mut self) {
-        self.failed.extend(self.writer.take());
+        self.failed.extend(self.writer.0.take());
     }
 
     pub fn ok(&mut self) {
@@ -321,7 +335,7 @@ impl Reply {
         self.shared.clear();
         self.shared_len = 0;
         self.is_over = false;
-        self.writer = None;
+        self.writer.0 = None;
         self.failed = Vec::new();
     }
 

@@ -4,6 +4,7 @@ use super::substring::clamp;
 use super::typed::view;
 use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Run, Slots, Spec};
 use crate::error::Error;
+use crate::fault;
 use crate::number::parse_i64;
 use crate::reply::Reply;
 use crate::store::bits::{self, Combine};
@@ -74,7 +75,10 @@ fn setbit(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Eff
         _ => return Err(Error::Other("ERR bit is not an integer or out of range")),
     };
     let len = view(slot.entry(), Str::of)?.map(Str::len);
-    let old = string::edit(slot, bit / 8 + 1, |bytes| bits::set(bytes, bit, is_set));
+    let old = string::edit(slot, bit / 8 + 1, |bytes| {
+        fault::point("bitmap.set");
+        bits::set(bytes, bit, is_set)
+    });
     reply.integer(i64::from(old));
     let has_grown = len.is_none_or(|len| bit / 8 >= len);
     Ok(if old != is_set || has_grown { Effect::Changed(Event("setbit")) } else { Effect::None })

@@ -3,6 +3,7 @@
 use super::{Arity, Call, Flags, Keys, Next, Run, Spec, help};
 use crate::config::{Caller, Id};
 use crate::error::Error;
+use crate::fault;
 use crate::glob;
 use crate::reply::Reply;
 use crate::server::{Server, open_files};
@@ -92,6 +93,7 @@ fn set(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next
     let caller = if session.client.is_local { Caller::Local } else { Caller::Remote };
     match call.server.config.set_with(&pairs, caller, |id| apply(id, call.server)) {
         Ok(changed) => {
+            fault::point("config.set");
             for id in changed {
                 let value = if id.is_secret() { "(secret)".to_owned() } else { call.server.config.print(id) };
                 tracing::info!(option = id.spec().name, value, client = session.client.addr, "CONFIG SET");

@@ -80,6 +80,12 @@ fn debug(_: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Er
         }
         (b"stringmatch-len", 4) => reply.integer(i64::from(glob::matches(call.arg(2), call.arg(3)))),
         (b"jmap", 2) => reply.ok(),
+        #[cfg(feature = "failpoints")]
+        (b"fault", 4) => {
+            let text = |i| String::from_utf8_lossy(call.arg(i)).into_owned();
+            fail::cfg(text(2), &text(3)).map_err(|_| Error::Syntax)?;
+            reply.ok();
+        }
         (b"help", 2) => {
             reply.array(HELP.len());
             HELP.iter().for_each(|line| reply.simple(line));

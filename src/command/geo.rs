@@ -9,6 +9,7 @@ use super::typed::view;
 use super::zset::{self, Conditions};
 use super::{Arity, Call, Effect, Flags, Keys, Run, Spec};
 use crate::error::Error;
+use crate::fault;
 use crate::number::parse_f64;
 use crate::reply::Reply;
 use crate::store::zset::View;
@@ -87,6 +88,7 @@ fn geoadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Eff
     if items.is_empty() {
         return Err(Error::Syntax);
     }
+    fault::point("geo.add");
     zset::put(slot, call, conditions, items.into_iter(), reply)
 }
 

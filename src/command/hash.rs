@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use super::{Arity, Call, Effect, Event, Flags, Keys, Long, Run, Spec, scan, typed};
 use crate::error::Error;
+use crate::fault;
 use crate::number::{Extended, parse_i64};
 use crate::reply::{Reply, Resp};
 use crate::store::hash::{self, Edit, FieldDeadline, View};
@@ -407,7 +408,13 @@ fn set_all(slot: &mut Slot<'_>, call: &Call<'_>) -> Result<usize, Error> {
     let limits = call.limits();
     let mut hash = edit_or_make(slot, call, &limits)?;
     hash.expect(call.len() / 2 - 1);
-    Ok((2..call.len()).step_by(2).filter(|&i| hash.set(call.arg(i), call.arg(i + 1))).count())
+    fault::point("hash.made");
+    let is_new = |&i: &usize| {
+        let is_new = hash.set(call.arg(i), call.arg(i + 1));
+        fault::point("hash.set");
+        is_new
+    };
+    Ok((2..call.len()).step_by(2).filter(is_new).count())
 }
 
 fn write_all(hash: Option<View<'_>>, reply: &mut Reply, write: impl Fn(&mut Reply, (&[u8], &[u8]))) {

@@ -2,6 +2,7 @@
 
 use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Next, Run, Slots, Spec};
 use crate::error::Error;
+use crate::fault;
 use crate::reply::Reply;
 use crate::session::Session;
 use crate::store::hyperloglog::{self as hll, Corrupted, Encoding, REGISTERS, Registers};
@@ -94,6 +95,7 @@ fn pfadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effe
                 is_changed |=
                     hll::add(&mut bytes, element, call.server.config.hll_sparse_max_bytes()).map_err(corrupted)?;
             }
+            fault::point("hll.add");
             if is_changed {
                 hll::invalidate(&mut bytes);
                 string::set_raw(slot, bytes, Deadline::Keep);

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::{Arity, Call, Flags, Keys, Keyspace, Progress, Run, Spec, Step};
 use crate::error::Error;
+use crate::fault;
 use crate::memory;
 use crate::reply::Reply;
 use crate::server::clients::Client;
@@ -55,6 +56,7 @@ fn info(space: &mut dyn Keyspace, _: &mut Progress, call: &Call<'_>, reply: &mut
             text.push_str("# ");
             text.push_str(name);
             text.push_str("\r\n");
+            fault::point("info");
             write(&mut Fields(&mut text), call.server, space);
         }
     }

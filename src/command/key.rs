@@ -4,6 +4,7 @@ use super::{
     Arguments, Arity, Call, Effect, Effects, Entries, Event, Finder, Flags, Keys, Long, Place, Places, Run, Slots, Spec,
 };
 use crate::error::Error;
+use crate::fault;
 use crate::number::parse_u64;
 use crate::reply::Reply;
 use crate::store::copy::elements;
@@ -151,6 +152,7 @@ fn rename(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<E
         };
     }
     let value = slots.with(0, |slot| slot.take()).ok_or(Error::NoSuchKey)?;
+    fault::point("rename.between");
     slots.with(1, |slot| slot.put(value));
     reply.ok();
     Ok(went("rename_from", "rename_to"))
@@ -188,6 +190,7 @@ fn copy(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Eff
     let Some(copied) = copied else { return Ok(Effects::new()) };
     slots.with(1, |slot| {
         slot.remove();
+        fault::point("copy.between");
         slot.insert(copied);
     });
     Ok([(1, Effect::Changed(Event("copy_to")))].into_iter().collect())

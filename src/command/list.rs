@@ -12,6 +12,7 @@ use smallvec::smallvec;
 use super::typed::{edit, view};
 use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Long, Run, Slots, Spec};
 use crate::error::Error;
+use crate::fault;
 use crate::number::parse_i64;
 use crate::reply::Reply;
 use crate::store::list::{self, Edit, End, View};
@@ -385,7 +386,9 @@ fn push_to<'a>(
         slot.insert(list::create(slot.key(), call.clock()));
     }
     let mut list = edit(slot, limits, Edit::of)?.expect("just made");
+    fault::point("list.made");
     list.push_all(end, values);
+    fault::point("list.push");
     Ok(list.len())
 }
 
@@ -404,6 +407,7 @@ fn pop(slot: &mut Slot<'_>, end: End, call: &Call<'_>, reply: &mut Reply) -> Res
         }
         return Ok(Effect::None);
     };
+    fault::point("list.pop");
     let is_changed = match count {
         None => list.pop(end, |element| reply.bulk(element)).is_some(),
         Some(count) => write_popped(list, end, count, reply) > 0,

@@ -459,7 +459,7 @@ impl<'a> Slots<'a> {
     pub fn with<T>(&mut self, i: usize, f: impl FnOnce(&mut Slot<'_>) -> T) -> T {
         let key = self.keys[i];
         let mut part = self.parts.part(key.elsewhere.unwrap_or(self.call.db), key.hash);
-        f(&mut slot(&mut part, key, self.call))
+        slot(&mut part, key, self.call).guarded(f)
     }
 
     /// Removes what is due within the values of the keys.

@@ -12,6 +12,7 @@ use smallvec::smallvec;
 use super::typed::{edit, view};
 use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Long, Run, Slots, Spec, scan};
 use crate::error::Error;
+use crate::fault;
 use crate::reply::Reply;
 use crate::store::set::{self, Edit, View};
 use crate::store::{Entry, Limits, Slot};
@@ -103,7 +104,8 @@ pub(super) const SPECS: &[Spec] = &[
 fn sadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
     let limits = call.limits();
     let mut set = edit_or_make(slot, call, 2, &limits)?;
-    let added = call.args(2).filter(|member| set.add(member)).count();
+    fault::point("set.made");
+    let added = call.args(2).filter(|member| set.add(member)).inspect(|_| fault::point("set.add")).count();
     reply.count(if call.is_original() { set.len() } else { added });
     Ok(if added > 0 { Effect::Changed(Event("sadd")) } else { Effect::None })
 }
@@ -201,6 +203,7 @@ fn smove(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Ef
             slot.remove();
         }
     });
+    fault::point("smove.between");
     let is_new = slots.with(1, |slot| {
         if !slot.exists() {
             slot.insert(set::create_for(slot.key(), call.clock(), member, 1, &limits));

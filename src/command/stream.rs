@@ -12,6 +12,7 @@ mod trim;
 use super::typed::view;
 use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec};
 use crate::error::Error;
+use crate::fault;
 use crate::reply::Reply;
 use crate::store::stream::{self, BYTES_MAX, Id, Item, Stream};
 use crate::store::{Entry, Slot};
@@ -103,7 +104,9 @@ fn xadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
         return Err(Error::Other("ERR Elements are too large to be stored"));
     }
     let stream = open(slot, call)?;
+    fault::point("stream.made");
     stream.log.append(id, call.args(first), call.limits().stream_node);
+    fault::point("stream.add");
     let trimmed = options.trim.map(|trim| stream.trim(trim)).unwrap_or_default();
     let is_trimmed = trimmed.count > 0;
     slot.discard(trimmed);

@@ -7,6 +7,7 @@ use super::{
     Arguments, Arity, Call, Effect, Effects, Entries, Event, Finder, Flags, Keys, Place, Places, Run, Slots, Spec,
 };
 use crate::error::Error;
+use crate::fault;
 use crate::number::parse_i64;
 use crate::reply::Reply;
 use crate::store::string::{Str, content};
@@ -178,6 +179,7 @@ fn set(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect
         return Ok(Effect::None);
     }
     put(slot, call.arg(2), options.deadline);
+    fault::point("string.set");
     if !options.returns_old {
         reply.ok();
     }
@@ -323,6 +325,7 @@ fn msetex(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<E
 /// Sets all keys to the values that alternate with them, the first of which is an argument's number.
 fn put_all(slots: &mut Slots<'_>, first: usize, deadline: Deadline, call: &Call<'_>) -> Effects {
     for i in 0..slots.len() {
+        fault::point("mset.between");
         slots.with(i, |slot| put(slot, call.arg(first + 2 * i), deadline));
     }
     let effect = match deadline {

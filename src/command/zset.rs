@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::typed::{edit, view};
 use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Run, Slots, Spec, scan};
 use crate::error::Error;
+use crate::fault;
 use crate::number::{format_f64, parse_f64, parse_i64};
 use crate::reply::{Reply, Resp};
 use crate::store::zset::{self, Change, Edit, Item, View};
@@ -152,6 +153,7 @@ pub(super) fn put<'a>(
             Change::Added => added += 1,
             Change::Updated => updated += 1,
         }
+        fault::point("zset.add");
     }
     reply.count(if conditions.ch { added + updated } else { added });
     Ok(if added + updated > 0 { Effect::Changed(Event("zadd")) } else { Effect::None })

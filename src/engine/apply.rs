@@ -1,6 +1,7 @@
 //! What follows from a change, in one place, while the key is still held.
 
 use crate::command::{Effect, Event};
+use crate::fault;
 use crate::store::table::Table;
 use crate::store::{Heard, Part};
 
@@ -21,6 +22,7 @@ pub fn apply(part: &mut Part<'_>, key: Changed<'_>, effect: Effect) {
     if matches!(effect, Effect::None | Effect::Quiet) {
         return;
     }
+    fault::point("apply.before");
     part.side.touch(key.hash);
     if part.env.heard().is_any() {
         announce(part, key, effect);
@@ -35,6 +37,7 @@ fn announce(part: &mut Part<'_>, key: Changed<'_>, effect: Effect) {
         Effect::Changed(event) => (event, None),
         Effect::Both(event, then) => (event, Some(then)),
     };
+    fault::point("announce");
     let (env, db) = (part.env, part.id.db);
     if env.heard().has(Heard::COPIES) {
         env.changed(key.bytes, key.by);

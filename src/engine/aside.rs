@@ -20,6 +20,7 @@ use super::held;
 use super::serve::Ready;
 use super::wait::Place;
 use crate::command::{Asker, Call, Command, Effect, Effects, Key, Long, Parts, Run, Slots, Tables, peek, slot};
+use crate::fault;
 use crate::parser::{Batch, Verdict};
 use crate::reply::Mark;
 use crate::server::{Count, Server, Tally, now};
@@ -142,6 +143,11 @@ impl Aside {
         self.command
     }
 
+    /// Who asked for it.
+    pub fn client(&self) -> u64 {
+        self.batch.asker.client
+    }
+
     pub fn db(&self) -> u16 {
         self.db
     }
@@ -174,6 +180,7 @@ impl Aside {
 
     /// Copies a slice of [`Aside::copied`], which is held.
     pub fn copy(&mut self, tables: &dyn Tables, server: &Server) {
+        fault::point("aside.copy");
         // Whoever changed this key held it, so this sees it.
         if self.flag.is_raised() && !crate::sync::planted("copies-not-looked-at") {
             self.stage = Stage::Start;
@@ -201,6 +208,7 @@ impl Aside {
     /// Runs the command on the copies. Takes long.
     pub fn work(&mut self, server: &Server) {
         debug_assert_eq!(self.stage, Stage::Work);
+        fault::point("aside.work");
         let tally = Tally::default();
         let Batch { input, spans, requests, keys, reply, now, asker, .. } = &mut *self.batch;
         let request = &requests[self.index];
@@ -251,6 +259,7 @@ impl Aside {
             return false;
         }
         self.at = 0;
+        fault::point("aside.begin");
         self.flag = Arc::default();
         for key in keys {
             let db = key.elsewhere.unwrap_or(self.db);
@@ -271,6 +280,7 @@ impl Aside {
     }
 
     fn look(&mut self, parts: &mut dyn Parts, server: &Server) {
+        fault::point("aside.look");
         self.batch.now = now();
         let (call, keys) = call(&self.batch, self.index, self.db, self.command, server);
         if self.has_changed(parts, keys, &call, "copies-not-looked-at") {
@@ -300,11 +310,13 @@ impl Aside {
         let existed = held::existing(parts, keys, &call);
         for (i, value) in self.results.drain(..) {
             let mut part = parts.part(keys[i].elsewhere.unwrap_or(self.db), keys[i].hash);
-            let mut slot = slot(&mut part, keys[i], &call);
-            slot.remove();
-            if let Some(value) = value {
-                slot.insert(value);
-            }
+            slot(&mut part, keys[i], &call).guarded(|slot| {
+                slot.remove();
+                fault::point("aside.store");
+                if let Some(value) = value {
+                    slot.insert(value);
+                }
+            });
         }
         held::apply_all(std::mem::take(&mut self.effects), parts, keys, &existed, &call, ready);
         self.stage = Stage::Done;

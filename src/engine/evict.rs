@@ -16,6 +16,7 @@ use super::apply::{Changed, apply};
 use super::serve::Ready;
 use crate::command::{Effect, Event, Keyspace, bytes_of};
 use crate::config::Policy;
+use crate::fault;
 use crate::server::{Count, Server, now};
 use crate::store::table::{Raw, Table};
 use crate::store::uses::idle_seconds;
@@ -116,6 +117,7 @@ impl Evictor {
         let spare = (config.maxmemory() / 1024).min(SPARE_MAX);
         let mut pool = self.pool();
         pool.begin(policy);
+        fault::point("evict.begin");
         let mut keys = 0;
         loop {
             match draw.evict_one(&mut pool, space, ready) {
@@ -275,6 +277,7 @@ impl Draw<'_> {
             }
         });
         let entry = gone?;
+        fault::point("evict.taken");
         self.server.stats.add(Count::evicted, 1);
         let bytes = bytes_of(&entry) as u64;
         let reaper = &self.server.env.reaper;

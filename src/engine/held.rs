@@ -9,10 +9,40 @@ use crate::command::{
     WholeRun, live, lookup, prune,
 };
 use crate::error::Error;
+use crate::fault;
 use crate::reply::{Mark, Reply};
 use crate::server::Tally;
 use crate::store::table::Table;
 use crate::store::{Heard, Part, Slot};
+
+/// A key that is being changed. Dropped by a panic only, it tells those who watch the key.
+struct Changing<'a, 'b>(&'a mut Part<'b>, u64);
+
+impl Drop for Changing<'_, '_> {
+    fn drop(&mut self) {
+        self.0.side.touch(self.1);
+    }
+}
+
+/// Keys that are being changed. Dropped by a panic, it tells those who watch them.
+pub struct ChangingMany<'a, P: Parts + ?Sized> {
+    pub parts: &'a mut P,
+    pub keys: &'a [Key],
+    pub call: &'a Call<'a>,
+}
+
+impl<P: Parts + ?Sized> Drop for ChangingMany<'_, P> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for key in self.keys {
+                let db = key.elsewhere.unwrap_or(self.call.db);
+                if u32::from(db) < self.call.server.config.databases() {
+                    self.parts.part(db, key.hash).side.touch(key.hash);
+                }
+            }
+        }
+    }
+}
 
 /// Runs a command that writes one key.
 #[inline]
@@ -26,15 +56,23 @@ pub fn write(
 ) {
     let mark = reply.mark();
     remember(std::slice::from_ref(&key), call);
-    let mut slot = crate::command::slot(part, key, call);
+    let guard = Changing(&mut *part, key.hash);
+    let slot = crate::command::slot(guard.0, key, call);
     let existed = slot.exists();
-    match run(&mut slot, call, reply) {
-        Ok(effect) => apply(part, changed(key, existed, call), effect),
+    let outcome = slot.guarded(|slot| {
+        fault::point("write.before");
+        let outcome = run(slot, call, reply);
+        fault::point("write.after");
+        outcome
+    });
+    match outcome {
+        Ok(effect) => apply(guard.0, changed(key, existed, call), effect),
         Err(error) => {
             reply.rewind(mark);
             reply.fail(error);
         }
     }
+    std::mem::forget(guard);
     ready.collect(part);
 }
 
@@ -50,7 +88,11 @@ pub fn write_many(
     let mark = reply.mark();
     remember(keys, call);
     let existed = existing(parts, keys, call);
+    let changing = ChangingMany { parts, keys, call };
+    let parts = &mut *changing.parts;
+    fault::point("many.before");
     let outcome = run(&mut Slots::new(parts, keys, call), call, reply);
+    fault::point("many.after");
     settle(outcome.map(|effects| apply_all(effects, parts, keys, &existed, call, ready)), mark, reply);
 }
 
@@ -66,6 +108,8 @@ pub fn whole_and_keys(
     let mark = reply.mark();
     remember(keys, call);
     let existed = existing(held, keys, call);
+    let changing = ChangingMany { parts: held, keys, call };
+    let held = &mut *changing.parts;
     let outcome = run(held, keys, call, reply);
     settle(outcome.map(|effects| apply_all(effects, held, keys, &existed, call, ready)), mark, reply);
 }
@@ -80,6 +124,7 @@ pub fn whole(
 ) {
     let mark = reply.mark();
     settle(run(held, call, reply), mark, reply);
+    fault::point("whole.after");
     if call.command.flags.has(Flags::WRITE) {
         for db in 0..held.databases() {
             if held.is_used(db) {
@@ -114,6 +159,7 @@ pub fn apply_all(
         let is_replaced = matches!(effect, Effect::Changed(event) if event.0 == "copy_to");
         let existed = !is_replaced && existed.get(i).is_none_or(|&existed| existed);
         let mut part = parts.part(key.elsewhere.unwrap_or(call.db), key.hash);
+        fault::point("apply.between");
         apply(&mut part, changed(key, existed, call), effect);
         ready.collect(&mut part);
     }
@@ -168,6 +214,7 @@ pub fn read_many(
     let mark = reply.mark();
     remember(keys, call);
     Slots::new(parts, keys, call).prune();
+    fault::point("read.many");
     settle(run(&Entries::new(&*parts, keys, call, tally), call, reply), mark, reply);
 }
 

@@ -8,6 +8,7 @@ pub mod aside;
 pub mod channel;
 pub mod evict;
 mod held;
+pub(crate) mod mend;
 mod serve;
 pub mod sharded;
 pub mod wait;
@@ -22,6 +23,7 @@ use self::serve::Ready;
 use self::wait::Waiter;
 
 use crate::command::{Call, Control, Held, Next, Run};
+use crate::fault;
 use crate::parser::{Batch, Request, Verdict};
 use crate::server::clients::Client;
 use crate::server::{Server, Tally};
@@ -116,6 +118,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Takes a waiter whose wait has ended out of the lines where it stands.
     fn forget(&self, waiter: Arc<Waiter>) -> impl Future<Output = ()> + Send;
 
+    /// Sees to what a panic of this connection may have left behind.
+    fn mend(&self) -> impl Future<Output = ()> + Send;
+
     /// The name that the option `engine` gives it.
     fn name(&self) -> &'static str;
 }
@@ -140,6 +145,7 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server,
     reply.array(requests.len());
     session.is_executing = true;
     for request in requests.iter() {
+        fault::point("exec.between");
         let Verdict::Run(command) = request.verdict else { unreachable!("only commands that can run are queued") };
         let spans = &spans[request.spans()];
         let call = Call { input, spans, command, now: *now, db: session.db, asker: session.client.asker(), server };

@@ -7,8 +7,10 @@ use smallvec::SmallVec;
 use super::held;
 use super::wait::{Place, Waiter};
 use crate::command::{Attempt, Block, Call, Key, Parts, Slots, Turn, Waiting};
+use crate::fault;
 use crate::parser::{Batch, Verdict};
 use crate::reply::Reply;
+use crate::server::block::{End, Wait};
 use crate::server::clients::Client;
 use crate::server::{Server, now};
 use crate::store::Part;
@@ -74,9 +76,27 @@ pub trait Hold {
 pub enum Tried {
     Done,
     /// It is in line now.
-    Waits(Arc<Waiter>),
+    Waits(InLine),
     /// Others are to be served before.
     Behind,
+}
+
+/// Somebody in line whose connection has not heard of it. Dropped by a panic, the wait is over: nobody would take what
+/// was given to him.
+pub struct InLine(Arc<Waiter>);
+
+impl InLine {
+    pub fn waiter(&self) -> Arc<Waiter> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for InLine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.end(End::Gone);
+        }
+    }
 }
 
 /// Tries a blocking command on its keys, which are held. False when it has to wait.
@@ -118,6 +138,8 @@ fn run(
     let mark = reply.mark();
     held::remember(keys, call);
     let existed = held::existing(parts, keys, call);
+    let changing = held::ChangingMany { parts, keys, call };
+    let parts = &mut *changing.parts;
     let (effects, waiting) = match (block.attempt)(&mut Slots::new(parts, keys, call), call, Turn::First, reply) {
         Ok(Attempt::Done(effects)) => (effects, None),
         Ok(Attempt::Wait(mut how)) => {
@@ -157,10 +179,11 @@ pub fn block(
     }
     drop(unserved);
     let Some(how) = run(block, parts, keys, &call, reply, ready) else { return Tried::Done };
-    let waiter = Arc::new(Waiter::new(batch, index, block, how, db, Arc::clone(client), server));
+    let waiter = InLine(Arc::new(Waiter::new(batch, index, block, how, db, Arc::clone(client), server)));
     if !crate::sync::planted("waiter-registered-late") {
-        waiter.register(parts);
+        waiter.0.register(parts);
     }
+    fault::point("block.registered");
     Tried::Waits(waiter)
 }
 
@@ -183,6 +206,7 @@ const SERVED_AT_ONCE: usize = 128;
 #[cold]
 pub fn serve(holder: &mut dyn Hold, server: &Server, ready: &mut Ready) {
     let now = now();
+    fault::point("serve.begin");
     while let Some(place) = ready.pop() {
         let mut after = 0;
         // The next in line, when keys are to be held for him that were not.
@@ -227,6 +251,7 @@ fn offer(waiter: &Arc<Waiter>, place: Place, parts: &mut dyn Parts, now: u64, se
         // He has left, and what he leaves behind is cleared away.
         return waiter.leave_all(parts);
     };
+    fault::point("serve.claimed");
     let (call, keys) = (waiter.call(now, server), waiter.keys());
     let number = keys.iter().position(|key| key.hash == place.hash).expect("he stands in the lines of his own keys");
     let mut reply = waiter.fresh_reply();
@@ -243,6 +268,7 @@ fn offer(waiter: &Arc<Waiter>, place: Place, parts: &mut dyn Parts, now: u64, se
         }
         Ok(Attempt::Done(effects)) => {
             // First, so that what he takes is not news to him.
+            fault::point("serve.taken");
             waiter.leave_all(parts);
             held::apply_all(effects, parts, keys, &existed, &call, ready);
         }

@@ -197,6 +197,7 @@ impl Waiter {
             let who: Who = Arc::<Self>::clone(self);
             part.side.waits_or_new().add(place.hash, self.ticket, self.block.wanted, who);
         }
+        crate::fault::point("wait.in.line");
         self.client.blocked.set(Some(Arc::<Self>::clone(self)));
         // Whoever killed the client before that did not find the waiter.
         if self.client.is_killed() {

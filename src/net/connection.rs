@@ -13,6 +13,7 @@ use super::runtime::Place;
 use crate::config::Class;
 use crate::engine::{Engine, FLUSH};
 use crate::executor::{Executor, Outcome};
+use crate::fault::{self, Panicked};
 use crate::lexer::{INPUT_MAX, Lexer, Limits, Protocol, Span};
 use crate::parser::Batch;
 use crate::reply::Reply;
@@ -44,10 +45,6 @@ struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.server.stats.add(Count::panics, 1);
-            tracing::error!(client = self.client.id, "a command panicked; its connection is closed");
-        }
         // What is pushed from now on finds nobody.
         self.client.outbox.close();
         self.server.forget(&self.client);
@@ -82,6 +79,12 @@ impl<E: Engine> Connection<E> {
         Self { registration, executor, server, lexer: Lexer::default(), leftover: Leftover::default() }
     }
 
+    /// Ends what a panic has broken off: reports it, and has the engine see to whatever it left behind.
+    pub async fn break_off(&mut self, panicked: Panicked) {
+        panicked.report(&self.server, self.registration.client.id);
+        self.executor.break_off().await;
+    }
+
     /// Serves the connection until it ends or is wanted elsewhere.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, place: &Place) -> Ended {
         let client = Arc::clone(&self.registration.client);
@@ -103,6 +106,7 @@ impl<E: Engine> Connection<E> {
         place: &Place,
     ) -> io::Result<Ended> {
         while let Some(mut batch) = self.read(stream, client).await? {
+            fault::point("connection.read");
             batch.now = now();
             batch.reply.set_limit(match self.server.config.output_limit(Class::Normal).hard_bytes {
                 0 => usize::MAX,
@@ -216,6 +220,7 @@ impl<E: Engine> Connection<E> {
             Limits::unauthenticated()
         };
         loop {
+            fault::point("lexer");
             match self.lexer.next(&mut batch.input, &mut batch.spans, &limits)? {
                 None => return Ok(!batch.requests.is_empty()),
                 Some(spans) => batch.push(spans, &self.server.env.hasher),
@@ -319,6 +324,7 @@ impl<E: Engine> Connection<E> {
         let client = Arc::clone(&self.executor.session().client);
         let Some(waiter) = self.executor.waiter().map(Arc::clone) else { return Ok(()) };
         let limit = self.server.config.client_query_buffer_limit().min(INPUT_MAX) as usize;
+        fault::point("connection.waiting");
         let mut has_hung_up = false;
         // Without a deadline there is no timer.
         let mut timer = waiter.deadline.map(|deadline| Box::pin(tokio::time::sleep_until(next_alarm(deadline))));
@@ -376,6 +382,7 @@ impl<E: Engine> Connection<E> {
 
     /// Sends the replies, and behind them what others have pushed.
     async fn send<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, reply: &mut Reply) -> io::Result<()> {
+        fault::point("connection.send");
         let len = reply.len();
         let limit = self.server.config.output_limit(Class::Normal);
         if reply.is_over() || limit.hard_bytes > 0 && len as u64 > limit.hard_bytes {
@@ -387,6 +394,7 @@ impl<E: Engine> Connection<E> {
         }
         reply.set_resp(session.resp);
         let mut news = session.client.outbox.take();
+        fault::point("outbox.taken");
         while let Some(message) = news.messages.pop_front() {
             // CLIENT REPLY OFF is about what MONITOR shows as well.
             if session.replies == Replies::Off && matches!(message, Message::Line(_)) {

@@ -11,6 +11,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::fault;
 use crate::server::Server;
 use crate::server::home::{Home, Threads};
 use crate::sync::Arc;
@@ -77,7 +78,14 @@ impl Elastic {
                 let is_busy = busy >= BUSY * elapsed.as_secs_f64() && load.rate >= MANY_ENOUGH;
                 let is_worthwhile = is_busy && !are_many;
                 tick = if is_worthwhile { TICK } else { TICK_IDLE };
-                let wanted = governor.tick(is_worthwhile.then_some(load));
+                let wanted = fault::shield(|| {
+                    fault::point("elastic.tick");
+                    governor.tick(is_worthwhile.then_some(load))
+                });
+                let wanted = wanted.unwrap_or_else(|| {
+                    governor = Governor::default();
+                    Threads::All
+                });
                 controlled.want(if are_many { Threads::All } else { wanted });
             }
         });

@@ -1,9 +1,12 @@
 //! Listening sockets: accepts connections and refuses those that are too many or not allowed.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
@@ -14,6 +17,7 @@ use tokio::task::JoinSet;
 use super::connection::{Connection, Ended};
 use super::runtime::Spawner;
 use crate::engine::Engine;
+use crate::fault;
 use crate::server::{Count, Server};
 use crate::sync::Arc;
 
@@ -115,7 +119,8 @@ impl<E: Engine> Acceptor<E> {
                 accepted = accept() => match accepted {
                     Ok(connection) => {
                         is_resting = false;
-                        handle(connection);
+                        // A panic costs this connection, and the next ones are accepted.
+                        fault::shield(|| handle(connection));
                     }
                     // Out of file descriptors or memory. The connection waits in the kernel's queue.
                     Err(error) if is_exhaustion(&error) => {
@@ -159,6 +164,7 @@ impl<E: Engine> Acceptor<E> {
     }
 
     fn serve<S: Stream>(&self, mut stream: S, peer: String, local: String, is_local: bool) {
+        fault::point("listener.accepted");
         let server = &self.server;
         server.stats.add(Count::connections, 1);
         let max = u64::from(server.config.maxclients());
@@ -175,6 +181,7 @@ impl<E: Engine> Acceptor<E> {
             return;
         };
         let connection = Connection::new(Arc::clone(server), Arc::clone(&self.engine), client);
+        fault::point("listener.registered");
         settle(stream, connection, self.spawner.clone());
     }
 
@@ -196,7 +203,22 @@ fn settle<S: Stream, E: Engine>(stream: S, mut connection: Connection<E>, spawne
     let (runtime, place) = spawner.place();
     runtime.spawn(async move {
         let Ok(mut stream) = S::enter(stream) else { return };
-        match connection.serve(&mut stream, &place).await {
+        let ended = {
+            let mut serving = pin!(connection.serve(&mut stream, &place));
+            poll_fn(|cx| match fault::contain(|| serving.as_mut().poll(cx)) {
+                Ok(polled) => polled.map(Ok),
+                Err(panicked) => Poll::Ready(Err(panicked)),
+            })
+            .await
+        };
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(panicked) => {
+                connection.break_off(panicked).await;
+                Ended::Over
+            }
+        };
+        match ended {
             Ended::Left => settle(stream, connection, spawner),
             Ended::Over => {
                 // Before the socket is shut down, so that whoever sees the end does not find the client registered.

@@ -7,6 +7,7 @@ use super::clients::Client;
 use super::outbox::Message;
 use crate::command::Flags;
 use crate::config::Config;
+use crate::fault;
 use crate::parser::{Batch, Request, Verdict};
 use crate::store::SharedBytes;
 use crate::sync::{Arc, AtomicUsize, HashState, Ordering, RwLock, read, write};
@@ -65,6 +66,7 @@ impl Monitors {
         let line = Message::Line(SharedBytes::new(line));
         let clients = read(&self.clients);
         for monitor in clients.values() {
+            fault::point("monitor.push");
             monitor.push(line.clone(), config);
         }
     }

@@ -138,6 +138,7 @@ impl Outbox {
         // Release: who sees it finds what the message tells of as well.
         let is_first = !self.has_news.load(Ordering::Relaxed);
         self.has_news.store(true, Ordering::Release);
+        crate::fault::point("outbox.push");
         if is_first { Pushed::First } else { Pushed::Behind }
     }
 

@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use super::clients::Client;
 use super::outbox::Message;
 use crate::config::Config;
+use crate::fault;
 use crate::glob;
 use crate::sync::{Arc, AtomicUsize, HashState, Map, Mutex, Ordering, PoisonError, RwLock, lock, planted, read, write};
 
@@ -88,15 +89,15 @@ impl PubSub {
     /// Adds a subscription. Returns how many of its kind the client has: channels and patterns count together.
     pub fn subscribe(&self, client: &Arc<Client>, feed: Feed, name: &[u8]) -> usize {
         client.with_subscriptions(|own| {
-            let is_first = own.counts() == [0; 3];
-            if !own.0[feed as usize].contains(name) {
-                let name = self.add(client, feed, name);
-                own.0[feed as usize].insert(name);
-            }
-            if is_first {
+            if own.counts() == [0; 3] {
                 self.subscribers.fetch_add(1, Ordering::Relaxed);
             }
-            client.listens(own.counts());
+            if own.0[feed as usize].insert(Name::from(name)) {
+                // Noted first, so that it is taken off the table whatever happens.
+                client.listens(own.counts());
+                let name = self.add(client, feed, name);
+                own.0[feed as usize].replace(name);
+            }
             count(own, feed)
         })
     }
@@ -175,6 +176,7 @@ impl PubSub {
             return name;
         }
         let mut channel = self.table(feed).entry(Name::from(name)).or_default();
+        fault::point("pubsub.subscribe");
         exclusive(&mut channel).insert(client.id, Arc::clone(client));
         Arc::clone(channel.key())
     }
@@ -235,6 +237,7 @@ fn publish_to(channels: &Channels, kind: &[u8], channel: &[u8], message: &[u8], 
 
 fn push_to(subscribers: &Subscribers, message: &Message, config: &Config) -> usize {
     for client in subscribers.values() {
+        fault::point("pubsub.push");
         client.push(message.clone(), config);
     }
     subscribers.len()

@@ -14,6 +14,7 @@ use super::Server;
 use super::clients::Client;
 use super::outbox::{Message, Pushed};
 use crate::config::Config;
+use crate::fault;
 use crate::reply::Resp;
 use crate::store::{Env, Heard, SharedBytes};
 use crate::sync::{Arc, AtomicUsize, HashState, Mutex, Ordering, RwLock, lock, read, write};
@@ -213,6 +214,7 @@ impl Tracking {
     }
 
     fn tell(&self, key: &[u8], readers: &[u64], by: u64, config: &Config) {
+        fault::point("tracking.tell");
         let message = Invalidation::of(Some(key));
         for id in readers {
             let client = {

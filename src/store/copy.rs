@@ -38,13 +38,20 @@ impl Budget {
 pub fn elements(entry: &Entry) -> usize {
     match entry.raw() {
         Raw::Boxed(Object::Stream(_)) | Raw::Int(_) | Raw::Shared(_) => 0,
-        _ => {
-            let len = list::View::of(entry).map(list::View::len);
-            let len = len.or_else(|| set::View::of(entry).map(set::View::len));
-            let len = len.or_else(|| zset::View::of(entry).map(zset::View::len));
-            len.or_else(|| hash::View::of(entry, 0).map(hash::View::len)).unwrap_or(0)
-        }
+        _ => len(entry).unwrap_or(0),
     }
+}
+
+/// Whether a list, a set, a hash or a sorted set has no element, as none that is there may be.
+pub fn is_empty(entry: &Entry) -> bool {
+    len(entry) == Some(0)
+}
+
+fn len(entry: &Entry) -> Option<usize> {
+    let len = list::View::of(entry).map(list::View::len);
+    let len = len.or_else(|| set::View::of(entry).map(set::View::len));
+    let len = len.or_else(|| zset::View::of(entry).map(zset::View::len));
+    len.or_else(|| hash::View::of(entry, 0).map(hash::View::len))
 }
 
 /// Begins a copy: of a small value all, of a large collection nothing yet. None for a large stream, of which no copies

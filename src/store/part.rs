@@ -10,6 +10,7 @@ use super::waits::{Waits, Who};
 use super::watch::{Flag, Watches};
 use super::wheel::{Due, TICK_MS, Wheel, tick_of};
 use super::{Entry, KeyHasher, Slot, Uses, timed};
+use crate::fault;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, OnceLock, Ordering, SortedSet, Thread, planted};
 
 /// Names a part: its database and its number within it.
@@ -276,6 +277,7 @@ impl<'a> Part<'a> {
     /// `true` when more may be due.
     pub fn expire(&mut self, now: u64, limit: usize) -> bool {
         let Some(mut wheel) = self.side.wheel.take() else { return false };
+        fault::point("expire.begin");
         let (mut found, mut budget) = (Vec::new(), limit);
         let more = wheel.advance(now / TICK_MS, limit, |token| {
             found.clear();
@@ -324,8 +326,9 @@ impl<'a> Part<'a> {
         }
         let entry = self.table.take(at);
         self.side.forget(&entry);
-        let expired = self.env.count_expired(&entry, now);
         self.side.touch(hash);
+        fault::point("expire.taken");
+        let expired = self.env.count_expired(&entry, now);
         self.env.tell_expired(self.id.db, entry.key(), expired);
         self.env.reaper.free(entry);
         None
@@ -376,6 +379,7 @@ impl<'a> Part<'a> {
 
     /// Empties the part; the keys are freed elsewhere.
     pub fn clear(&mut self) {
+        fault::point("clear");
         for hash in self.of_interest() {
             // A watched key that did not exist does not change by being flushed.
             if self.has_hash(hash) {
@@ -412,6 +416,31 @@ impl<'a> Part<'a> {
         }
         self.table.shrink(&self.env.hasher);
         Some(entry)
+    }
+
+    /// After a panic: has all who wait for keys asked again, and finds again what has a deadline if that was lost.
+    pub fn mend(&mut self) {
+        if let Some(waits) = self.side.waits() {
+            let hashes: Vec<u64> = waits.hashes().collect();
+            hashes.into_iter().for_each(|hash| waits.touch(hash));
+        }
+        if self.side.volatile + self.side.timed == 0 {
+            return;
+        }
+        if self.side.wheel.is_none() {
+            let mut wheel = Box::new(Wheel::default());
+            for at in 0..self.table.buckets() {
+                if let Some((due, hash)) =
+                    self.table.entry_in(at).and_then(|entry| Some((entry.due()?, self.env.hasher.hash(entry.key()))))
+                {
+                    wheel.insert(tick_of(due), token_of(hash));
+                    self.table.entry_mut(at).set_on_wheel(true);
+                }
+            }
+            self.side.wheel = Some(wheel);
+        }
+        // The agenda may have lost it as well.
+        self.reschedule();
     }
 
     /// Records that the key with `hash` is to be looked at when `deadline` has passed.

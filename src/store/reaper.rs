@@ -4,6 +4,7 @@
 //! thread or, when too much waits there already, by whoever wanted to get rid of it: clients that make garbage faster
 //! than one thread frees it do the rest themselves.
 
+use crate::fault;
 use crate::sync::{Arc, AtomicU64, Ordering, mpsc, planted};
 
 /// As many values or tables may wait: those of all parts of some databases that are flushed at once.
@@ -118,6 +119,12 @@ impl Reaper {
 impl Reaping {
     /// Frees what is handed over, until the reaper is gone and nothing is left.
     pub fn run(self) {
-        self.0.into_iter().for_each(drop);
+        self.0.into_iter().for_each(|garbage| {
+            // A panic costs what it was about, and the next is freed.
+            fault::shield(|| {
+                fault::point("reaper");
+                drop(garbage);
+            });
+        });
     }
 }

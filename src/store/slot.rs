@@ -3,7 +3,7 @@
 use super::part::{Expired, Part};
 use super::reaper::Garbage;
 use super::table::Table;
-use super::{Content, Entry, Lifetime, timed};
+use super::{Content, Entry, Lifetime, copy, timed};
 use crate::sync::Ordering;
 
 /// What a write does with the deadline that the key had.
@@ -32,6 +32,16 @@ impl<'a> Slot<'a> {
             slot.expire();
         }
         slot
+    }
+
+    /// Runs `f` on the slot. Should it panic, a value that it was still filling goes, and those who watch the key are
+    /// told: it may have changed.
+    #[inline]
+    pub fn guarded<R>(self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let mut guard = Guard(self);
+        let result = f(&mut guard.0);
+        std::mem::forget(guard);
+        result
     }
 
     /// Gives the key a new value.
@@ -181,6 +191,24 @@ impl<'a> Slot<'a> {
             self.touch();
             self.part.env.tell_expired(self.part.id.db, self.key, Expired::Parts);
         }
+    }
+}
+
+/// Dropped by a panic only.
+struct Guard<'a>(Slot<'a>);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        let slot = &mut self.0;
+        // What is broken may panic again, which must not leave this.
+        crate::fault::shield(|| {
+            // Found anew: the panic may have come between the change and the note where it is.
+            slot.at = slot.part.table.find_key(slot.hash, slot.key);
+            if slot.entry().is_some_and(copy::is_empty) {
+                slot.remove();
+            }
+            slot.touch();
+        });
     }
 }
 

@@ -277,6 +277,8 @@ impl Client {
             }
             // A server that closes with unread input resets the connection.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(false),
+            // The process was stopped for a while.
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
             Err(error) => Err(error),
         }
     }

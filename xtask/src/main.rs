@@ -88,7 +88,8 @@ const SHUTTLE_BUGS: &[Planted] = &[
 
 const USAGE: &str = "cargo xtask COMMAND
 
-  test              every test: units, wire, properties, documentation, histories, models
+  test              every test: units, wire, properties, documentation, panics, histories, models
+  faults            panics at every fault point, and what they may cost
   histories [long]  what many clients are told at once, and whether an order explains it
   loom [long]       loom's and shuttle's models alone, and whether they find their planted bugs
   fuzz [TARGET] [SECONDS]
@@ -103,6 +104,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["test"] => test(),
+        ["faults"] => faults(),
         ["histories"] => histories(),
         ["histories", "long"] => histories_long(),
         ["loom"] => loom(PREEMPTIONS).and_then(|()| shuttle(SCHEDULES)),
@@ -136,9 +138,16 @@ const HISTORIES_LONG: &str = "1800";
 fn test() -> Result<(), String> {
     run(cargo().args(TESTS).arg("--no-fail-fast"))?;
     run(cargo().args(["test", "--doc"]))?;
+    faults()?;
     histories()?;
     loom(PREEMPTIONS)?;
     shuttle(SCHEDULES)
+}
+
+/// Throws panics, in a build that can. Of the whole workspace, so that it shares the other build's dependencies.
+fn faults() -> Result<(), String> {
+    let build = ["test", "--workspace", "--exclude", "loom-tests", "--features", "kiba/failpoints"];
+    run(cargo().args(build).args(["--test", "faults"]))
 }
 
 /// Records and checks histories of both engines.

@@ -8,6 +8,7 @@ use super::{end_at, popped, push_to, pushed, remove_if_empty};
 use crate::command::typed::view;
 use crate::command::{Arity, Call, Effect, Effects, Flags, Keys, Run, Slots, Spec};
 use crate::error::Error;
+use crate::fault;
 use crate::reply::Reply;
 use crate::store::Limits;
 use crate::store::list::{Edit, End, View};
@@ -115,6 +116,7 @@ pub(super) fn move_one(
     let limits = call.limits();
     let mut element = SmallVec::<[u8; 128]>::new();
     take(slots, &limits, |list| _ = list.pop(from, |popped| element.extend_from_slice(popped)));
+    fault::point("lmove.between");
     slots.with(1, |slot| push_to(slot, to, std::iter::once(&element[..]), &limits, call))?;
     settle(slots, &limits);
     reply.bulk(&element);

@@ -83,6 +83,19 @@ impl Channel {
     }
 }
 
+impl Message {
+    /// Who sent it; 0 where it does not say.
+    fn client(&self) -> u64 {
+        match self {
+            Self::Execute { batch, .. } | Self::Watch { batch, .. } => batch.asker.client,
+            Self::Transact { transaction, .. } => transaction.session.client.id,
+            Self::Block { client, .. } => client.id,
+            Self::Advance { aside, .. } => aside.client(),
+            Self::MakeRoom { .. } | Self::Forget(_) => 0,
+        }
+    }
+}
+
 impl Engine for Channel {
     async fn execute(&self, batch: Box<Batch>, range: Range<usize>, db: u16) -> Result<(Box<Batch>, usize), Gone> {
         self.ask(|answer| Message::Execute { batch, range, db, answer }).await
@@ -123,6 +136,10 @@ impl Engine for Channel {
 
     async fn make_room(&self) -> Result<Room, Gone> {
         self.ask(|answer| Message::MakeRoom { answer }).await
+    }
+
+    async fn mend(&self) {
+        // The owner does it when it is its own panic; connections hold nothing.
     }
 
     fn name(&self) -> &'static str {

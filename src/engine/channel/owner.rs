@@ -1,8 +1,8 @@
 //! The task that owns the store of the channel engine.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::Message;
@@ -10,10 +10,11 @@ use crate::command::{Call, Flags, Held, Keyspace, Parts, Progress, Run, Step, Ta
 use crate::engine::evict::{Evictor, Room, State};
 use crate::engine::serve::{self, Hold, Ready, Tried};
 use crate::engine::wait::Place;
-use crate::engine::{FLUSH, Watched, aside, held};
+use crate::engine::{FLUSH, Watched, aside, held, mend};
+use crate::fault;
 use crate::parser::{Batch, Verdict};
 use crate::server::home::Home;
-use crate::server::{Count, Server, Tally, now};
+use crate::server::{Server, Tally, now};
 use crate::store::table::Raw;
 use crate::store::wheel::TICK_MS;
 use crate::store::{Env, Part, PartId, Side};
@@ -111,20 +112,31 @@ impl Owner {
                 return Ended::Left;
             }
             // A panic in a command ends its connection, whose answer is dropped, and nothing else.
-            let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let client = Cell::new(message.as_ref().map_or(0, Message::client));
+            let outcome = fault::contain(|| {
                 if let Some(message) = message {
+                    fault::point("owner.message");
                     self.handle(message);
                 }
+                client.set(self.walking.front().map_or(0, |walking| walking.batch.asker.client));
                 self.walk();
+                client.set(0);
                 self.expire();
                 if self.evictor.take_wanted() {
                     self.evict();
                 }
-            }));
-            if outcome.is_err() {
-                self.server.stats.add(Count::panics, 1);
+            });
+            if let Err(panicked) = outcome {
+                panicked.report(&self.server, client.get());
+                self.mend();
             }
         }
+    }
+
+    /// Sees to what a panic may have left behind.
+    fn mend(&mut self) {
+        let server = Arc::clone(&self.server);
+        mend::mend(&mut self.owned(), &server, |owned, ready| serve::serve(owned, &server, ready));
     }
 
     fn handle(&mut self, message: Message) {
@@ -146,7 +158,7 @@ impl Owner {
                     self.serve(&mut ready);
                     match tried {
                         Tried::Done => break None,
-                        Tried::Waits(waiter) => break Some(waiter),
+                        Tried::Waits(waiter) => break Some(waiter.waiter()),
                         Tried::Behind => {}
                     }
                 };
@@ -252,6 +264,7 @@ impl Owner {
         let call = Call { input, spans, command, now: *now, db: walking.db, asker: *asker, server: &server };
         let mark = reply.mark();
         let begun = Instant::now();
+        fault::point("walk.slice");
         let step = run(&mut self.owned(), &mut walking.progress, &call, reply);
         walking.took += begun.elapsed();
         if matches!(step, Ok(Step::More)) {
@@ -289,6 +302,7 @@ impl Owner {
             // What is left of this part comes up again at once: it is back on the agenda, due.
             let mut owned = self.owned();
             let mut part = owned.at(id);
+            fault::point("sweeper.part");
             part.expire(now, DUE_RECORDS);
             part.reschedule();
             let mut ready = Ready::default();

@@ -18,6 +18,7 @@ use super::{Engine, FLUSH, Gone, Transaction, Watched, Watching, held};
 use crate::command::{
     Arguments, Call, Entries, Flags, Key, Long, Parts, Progress, ReadManyRun, Run, Step, live, looked_up, prune,
 };
+use crate::fault;
 use crate::parser::{Batch, Request, Verdict};
 use crate::reply::Reply;
 use crate::server::clients::Client;
@@ -197,6 +198,7 @@ impl Sharded {
                 if !crate::sync::planted("reader-noted-before-the-lock") {
                     held::remember(keys, call);
                 }
+                fault::point("read.one");
                 held::settle(run(entry, call, reply), mark, reply);
                 // A copy whose entry has counted on is another one.
                 let copy = entry.filter(|_| hot::is_popular(key.hash) || is_counted);
@@ -280,6 +282,7 @@ impl Sharded {
             }
             held::remember(keys, call);
             let entries = Entries::new(&tables, keys, call, tally);
+            fault::point("read.many.shared");
             held::settle(run(&entries, call, reply), mark, reply);
             if !entries.is_stale() {
                 return true;
@@ -310,6 +313,7 @@ impl Sharded {
                 let call = Call { input, spans, command, now: *now, db, asker: *asker, server: &self.server };
                 let mark = reply.mark();
                 let mut keyspace = Unheld { shards: &self.shards, env: &self.server.env };
+                fault::point("walk.slice");
                 let step = run(&mut keyspace, &mut progress, &call, reply);
                 took += begun.elapsed();
                 if !matches!(step, Ok(Step::More)) {
@@ -419,9 +423,9 @@ impl Engine for Sharded {
                 Tried::Done => return Ok((batch, None)),
                 Tried::Waits(waiter) => {
                     if crate::sync::planted("waiter-registered-late") {
-                        waiter.register(&mut self.shards.write_all(ids, &self.server.env));
+                        waiter.waiter().register(&mut self.shards.write_all(ids, &self.server.env));
                     }
-                    return Ok((batch, Some(waiter)));
+                    return Ok((batch, Some(waiter.waiter())));
                 }
                 Tried::Behind => {}
             }
@@ -469,6 +473,10 @@ impl Engine for Sharded {
             }
         }
         Ok((batch, watching))
+    }
+
+    async fn mend(&self) {
+        sweeper::mend(&self.server, &self.shards);
     }
 
     async fn make_room(&self) -> Result<Room, Gone> {

@@ -185,6 +185,7 @@ impl Shards {
         // In place, since what is collected is moved.
         let mut held = HeldExclusive { shards: self, ids, parts: SmallVec::new() };
         held.parts.extend(held.ids.iter().map(|&id| self.write(id, env)));
+        crate::fault::point("shards.locked");
         held
     }
 

@@ -5,13 +5,18 @@ use std::time::Duration;
 use super::Holder;
 use super::shards::{Shards, Unheld};
 use crate::engine::evict::{Evictor, State};
+use crate::engine::mend;
 use crate::engine::serve::{Ready, serve};
+use crate::fault;
 use crate::server::{Server, now};
 use crate::store::wheel::TICK_MS;
 use crate::sync::Arc;
 
 /// Records looked at under one lock: some tens of microseconds.
 const SLICE: usize = 128;
+
+/// After a panic.
+const REST: Duration = Duration::from_millis(100);
 
 /// Starts the thread. It ends when the server stops. Models take its steps themselves.
 pub fn start(server: Arc<Server>, shards: Arc<Shards>, evictor: Arc<Evictor>) {
@@ -22,8 +27,12 @@ pub fn start(server: Arc<Server>, shards: Arc<Shards>, evictor: Arc<Evictor>) {
         move || {
             // Whatever happens, look once a second: the clock may have been set forward.
             while let (Some(server), Some(shards)) = (server.upgrade(), shards.upgrade()) {
-                let sleep = sweep(&server, &shards, now);
-                let is_done = evict(&server, &shards, &evictor);
+                let round = fault::shield(|| (sweep(&server, &shards, now), evict(&server, &shards, &evictor)));
+                let (sleep, is_done) = round.unwrap_or_else(|| {
+                    mend(&server, &shards);
+                    // What has caused the panic may be there still.
+                    (REST, true)
+                });
                 drop((server, shards));
                 if is_done {
                     std::thread::park_timeout(sleep);
@@ -38,6 +47,13 @@ pub fn start(server: Arc<Server>, shards: Arc<Shards>, evictor: Arc<Evictor>) {
     if let Some(server) = server.upgrade() {
         server.env.agenda.set_sweeper(thread.thread().clone());
     }
+}
+
+/// Sees to what a panic may have left behind.
+pub fn mend(server: &Server, shards: &Shards) {
+    mend::mend(&mut Unheld { shards, env: &server.env }, server, |_, ready| {
+        serve(&mut Holder { shards, env: &server.env }, server, ready);
+    });
 }
 
 /// Evicts for a while, if a command has left it to this thread; whether it is done.
@@ -67,6 +83,7 @@ pub fn sweep(server: &Server, shards: &Shards, now: impl Fn() -> u64) -> Duratio
         while let Some(id) = server.env.agenda.pop(now / TICK_MS) {
             loop {
                 let mut exclusive = shards.write(id, &server.env);
+                fault::point("sweeper.part");
                 let more = exclusive.part().expire(now, SLICE);
                 ready.collect(&mut exclusive.part());
                 if !more {
