@@ -41,10 +41,12 @@ const fn block(size: usize) -> usize {
     const EXACT: usize = 64;
     const LARGE: usize = 512 * 1024;
     const PAGE: usize = 4096;
-    let step = match size {
-        0..=EXACT => 8,
-        0..=LARGE => 1 << ((size - 1).ilog2() - 2),
-        _ => PAGE,
+    let step = if size <= EXACT {
+        8
+    } else if size <= LARGE {
+        1 << ((size - 1).ilog2() - 2)
+    } else {
+        PAGE
     };
     (size + step - 1) & !(step - 1)
 }
