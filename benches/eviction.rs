@@ -237,7 +237,7 @@ fn outgrown(spec: &Spec, options: &Options) -> Result<Vec<String>> {
         mb(most),
         mb(allowed),
         evicted.to_string(),
-        format!("{}/s", mb(((options.written * options.writers << 20) as f64 / seconds) as u64)),
+        format!("{}/s", mb((((options.written * options.writers) << 20) as f64 / seconds) as u64)),
     ])
 }
 

@@ -174,7 +174,7 @@ impl Row {
 
     pub fn allows(&self, state: State) -> bool {
         let is_excluded = self.excluded.iter().any(|name| name == state.name());
-        !is_excluded && !(self.is_early && state == State::Unauthenticated)
+        !(is_excluded || self.is_early && state == State::Unauthenticated)
     }
 
     /// What is compared of a reply.
