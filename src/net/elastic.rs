@@ -140,7 +140,7 @@ const FEW: usize = 5;
 const RECENT: usize = 16;
 /// A single trial cannot say more than this: somebody else's work was in the way.
 const CLIP: f64 = 0.3;
-/// Ticks between trials: few at first, then one such pause more after each: 0.1 to 10 s.
+/// Ticks between trials, 0.1 to 10 s: one such pause more after each until there are a few, then more and more.
 const PAUSE: u32 = 5;
 const PAUSE_MAX: u32 = 500;
 
@@ -265,7 +265,7 @@ impl Evidence {
 
     /// Ticks until the next trial.
     fn pause(&self) -> u32 {
-        (PAUSE * (self.trials + 1)).min(PAUSE_MAX)
+        (PAUSE * (self.trials + 1) * (self.trials / FEW as u32 + 1)).min(PAUSE_MAX)
     }
 }
 
@@ -379,7 +379,7 @@ mod tests {
         let (mut governor, mut random) = (Governor::default(), fastrand::Rng::with_seed(7));
         for _ in 0..20 {
             let mut threads = governor.tick(Some(Load { rate: 20e3, cost: 12e-6 }));
-            for _ in 0..12 {
+            for _ in 0..20 {
                 threads = governor.tick(Some(BETTER_ALONE.load(threads, &mut random)));
             }
             governor.tick(Some(Load { rate: 30e3, cost: 12e-6 }));
