@@ -107,6 +107,10 @@ impl<E: Engine> Connection<E> {
     ) -> io::Result<Ended> {
         while let Some(mut batch) = self.read(stream, client).await? {
             fault::point("connection.read");
+            // What was pushed before these requests came is sent before their replies.
+            if client.outbox.has_news() {
+                self.send(stream, &mut batch.reply).await?;
+            }
             batch.now = now();
             batch.reply.set_limit(match self.server.config.output_limit(Class::Normal).hard_bytes {
                 0 => usize::MAX,

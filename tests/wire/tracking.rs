@@ -263,6 +263,19 @@ each_engine! {
         assert!(client.call("INFO stats").text().contains("tracking_total_keys:0\r\n"));
     }
 
+    /// Whoever sends a request after a change was acknowledged hears of the change first.
+    fn what_came_before_a_request_is_told_before_its_reply(peer) {
+        let server = peer.start();
+        let (mut reader, mut client) = (tracker(&server, ""), server.client());
+        for i in 0..300 {
+            reader.call(&format!("GET k{i}"));
+            client.call(&format!("SET k{i} v"));
+            reader.send("ECHO end\r\n");
+            assert_ne!(reader.read(), Value::Bulk(b"end".to_vec()), "in round {i}");
+            assert_eq!(reader.read(), Value::Bulk(b"end".to_vec()));
+        }
+    }
+
     /// Popular keys are read without a lock; those who track are told all the same.
     fn no_change_is_missed_while_many_read(peer) {
         let server = peer.start();
