@@ -9,13 +9,6 @@ use crate::number::Extended;
 
 /// The timeout in argument `i`, in seconds, rounded up to milliseconds; `None` for zero, which is for ever.
 pub(super) fn timeout(call: &Call<'_>, i: usize) -> Result<Option<Duration>, Error> {
-    // Nearly everybody sends few digits, and often 0; the way below takes as long as the rest of the command.
-    if let digits @ ([_] | [_, _] | [_, _, _]) = call.arg(i)
-        && digits.iter().all(u8::is_ascii_digit)
-    {
-        let seconds = digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
-        return Ok((seconds > 0).then(|| Duration::from_secs(seconds)));
-    }
     let seconds = Extended::parse(call.arg(i));
     let seconds = seconds.ok_or(Error::Other("ERR timeout is not a float or out of range"))?;
     let millis = (seconds.to_f64() * 1000.0).ceil();

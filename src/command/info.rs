@@ -187,7 +187,7 @@ fn stats(fields: &mut Fields<'_>, server: &Server, _: &mut dyn Keyspace) {
     fields.add("evicted_clients", 0);
     // Where nobody asks for memory, nobody has noticed yet that there is enough.
     server.has_room();
-    let (exceeded, exceeded_in_all) = server.excess.times(server.started);
+    let (exceeded, exceeded_in_all) = server.excess.times(server.started.elapsed());
     fields.add("total_eviction_exceeded_time", exceeded_in_all.as_millis());
     fields.add("current_eviction_exceeded_time", exceeded.as_millis());
     fields.add("keyspace_hits", stats.hits());

@@ -102,10 +102,10 @@ impl Evictor {
     pub fn evict(&self, space: &mut dyn Keyspace, server: &Server, ready: &mut Ready) -> Room {
         let mut room = Room { state: State::Enough, freed: 0 };
         if server.excess_bytes() == 0 {
-            server.excess.ended(server.started);
+            server.excess.ended(|| server.started.elapsed());
             return room;
         }
-        server.excess.began(server.started);
+        server.excess.began(server.started.elapsed());
         let config = &server.config;
         let policy = config.maxmemory_policy();
         if !policy.evicts() {
@@ -127,7 +127,7 @@ impl Evictor {
             let excess = server.excess_bytes();
             // The spare is a matter of what this call has freed: others may evict as well.
             if excess == 0 && (room.state == State::Nothing || room.freed >= spare) {
-                server.excess.ended(server.started);
+                server.excess.ended(|| server.started.elapsed());
                 return Room { state: State::Enough, ..room };
             }
             if room.state == State::Nothing {

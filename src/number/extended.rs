@@ -63,8 +63,11 @@ impl Extended {
     }
 
     pub fn from_i64(value: i64) -> Self {
-        let value_of = |magnitude: u64| rounded(u128::from(magnitude), 0, false).unwrap_or(Self::ZERO);
-        Self { is_negative: value < 0, ..value_of(value.unsigned_abs()) }
+        Self { is_negative: value < 0, ..Self::from_u64(value.unsigned_abs()) }
+    }
+
+    fn from_u64(value: u64) -> Self {
+        rounded(u128::from(value), 0, false).unwrap_or(Self::ZERO)
     }
 
     /// The nearest double, or nearly so.
@@ -74,7 +77,7 @@ impl Extended {
         } else {
             // In two steps, since the power alone may not be a double.
             let half = self.exponent / 2;
-            self.mantissa as f64 * 2_f64.powi(half) * 2_f64.powi(self.exponent - half)
+            self.mantissa as f64 * power_of_2(half) * power_of_2(self.exponent - half)
         };
         if self.is_negative { -magnitude } else { magnitude }
     }
@@ -129,6 +132,14 @@ impl Extended {
     }
 }
 
+/// 2 to the power of `exponent`: infinity or zero beyond the doubles. A normal one is made of its bits, since `powi` is slow.
+fn power_of_2(exponent: i32) -> f64 {
+    match u64::try_from(exponent + 1023) {
+        Ok(biased @ 1..=2046) => f64::from_bits(biased << 52),
+        _ => 2_f64.powi(exponent),
+    }
+}
+
 /// The number `head * 2^exponent`, to which something less than `2^exponent` is added when `is_more`.
 ///
 /// `head` is not zero, and has at least 66 bits if `is_more`. None when the number is too large, or rounds to zero.
@@ -171,6 +182,11 @@ fn rounded(head: u128, exponent: i64, is_more: bool) -> Option<Extended> {
 
 /// Reads digits with a decimal point and an exponent of ten, all of which but one digit may be missing.
 fn parse_decimal(text: &[u8]) -> Option<Extended> {
+    // What nearly everybody sends: digits alone, so few that a `u64` holds them.
+    if text.len() <= 18 && text.iter().all(u8::is_ascii_digit) {
+        let value = text.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+        return Some(Extended::from_u64(value));
+    }
     let (digits, mut exponent) = mantissa_and_exponent(text, b'e', u8::is_ascii_digit)?;
     let digits = digits.trim_ascii_digits();
     exponent += digits.exponent;
@@ -426,6 +442,22 @@ mod tests {
 
     fn text(value: &str) -> Option<String> {
         Extended::parse(value.as_bytes()).map(Extended::format)
+    }
+
+    #[test]
+    fn digits_alone_are_read_as_with_a_point() {
+        for text in ["0", "7", "007", "10", "100", "123456789012345678", "999999999999999999", "1000000000000000000"] {
+            let (short, long) = (Extended::parse(text.as_bytes()), Extended::parse(format!("{text}.0").as_bytes()));
+            let fields = |it: Extended| (it.is_negative, it.mantissa, it.exponent);
+            assert!(short.is_some() && short.map(fields) == long.map(fields), "{text}");
+        }
+    }
+
+    #[test]
+    fn powers_of_two_are_those_of_the_library() {
+        for exponent in (-1200..1200).chain([-16_445, 16_383]) {
+            assert_eq!(power_of_2(exponent).to_bits(), 2_f64.powi(exponent).to_bits(), "{exponent}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How long more memory is in use than `maxmemory` allows.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -14,19 +14,19 @@ pub struct Excess {
 }
 
 impl Excess {
-    /// More is in use than allowed. `started`: when the server was.
-    pub fn began(&self, started: Instant) {
+    /// More is in use than allowed. `now`, here and below: for how long the server has been running.
+    pub fn began(&self, now: Duration) {
         // Relaxed, here and below: the exchange decides who counts a time, and nothing else depends on it.
-        let _ = self.since.compare_exchange(0, micros(started).max(1), Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.since.compare_exchange(0, micros(now).max(1), Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// What is in use is allowed again.
     #[inline]
-    pub fn ended(&self, started: Instant) {
+    pub fn ended(&self, now: impl FnOnce() -> Duration) {
         if self.since.load(Ordering::Relaxed) != 0 {
             let since = self.since.swap(0, Ordering::Relaxed);
             if since != 0 {
-                self.total.fetch_add(micros(started).saturating_sub(since), Ordering::Relaxed);
+                self.total.fetch_add(micros(now()).saturating_sub(since), Ordering::Relaxed);
             }
         }
     }
@@ -37,16 +37,16 @@ impl Excess {
     }
 
     /// How long it is by now, and all times together.
-    pub fn times(&self, started: Instant) -> (Duration, Duration) {
+    pub fn times(&self, now: Duration) -> (Duration, Duration) {
         let since = self.since.load(Ordering::Relaxed);
-        let now = if since == 0 { 0 } else { micros(started).saturating_sub(since) };
-        let total = self.total.load(Ordering::Relaxed) + now;
-        (Duration::from_micros(now), Duration::from_micros(total))
+        let lasts = if since == 0 { 0 } else { micros(now).saturating_sub(since) };
+        let total = self.total.load(Ordering::Relaxed) + lasts;
+        (Duration::from_micros(lasts), Duration::from_micros(total))
     }
 }
 
-fn micros(started: Instant) -> u64 {
-    started.elapsed().as_micros() as u64
+fn micros(time: Duration) -> u64 {
+    time.as_micros() as u64
 }
 
 #[cfg(all(test, not(kiba_loom)))]
@@ -55,19 +55,16 @@ mod tests {
 
     #[test]
     fn a_time_is_counted_once() {
-        let (excess, started) = (Excess::default(), Instant::now());
-        excess.ended(started);
-        assert_eq!(excess.times(started), Default::default());
-        excess.began(started);
-        excess.began(started);
-        std::thread::sleep(Duration::from_millis(2));
-        let (now, total) = excess.times(started);
-        assert!(now >= Duration::from_millis(2) && now == total, "{now:?} {total:?}");
-        excess.ended(started);
-        excess.ended(started);
-        let (now, over) = excess.times(started);
-        assert!(now.is_zero() && over >= total);
+        let (excess, at) = (Excess::default(), Duration::from_millis);
+        excess.ended(|| at(1));
+        assert_eq!(excess.times(at(1)), Default::default());
+        excess.began(at(2));
+        excess.began(at(3));
+        assert_eq!(excess.times(at(5)), (at(3), at(3)));
+        excess.ended(|| at(6));
+        excess.ended(|| at(7));
+        assert_eq!(excess.times(at(8)), (Duration::ZERO, at(4)));
         excess.reset();
-        assert_eq!(excess.times(started), Default::default());
+        assert_eq!(excess.times(at(9)), Default::default());
     }
 }

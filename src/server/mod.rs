@@ -149,7 +149,7 @@ impl Server {
         }
         let has_room = crate::memory::is_within(limit, || self.look_at_resident());
         if has_room {
-            self.excess.ended(self.started);
+            self.excess.ended(|| self.started.elapsed());
         }
         has_room
     }
