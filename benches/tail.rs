@@ -77,6 +77,7 @@ const DISTURBANCES: &[Disturbance] = &[
     Disturbance { name: "idle", prepare: nothing, run: nothing },
     Disturbance { name: "overwrite", prepare: nothing, run: |stage| stage.write("key:") },
     Disturbance { name: "grow", prepare: nothing, run: |stage| stage.write("grw:") },
+    Disturbance { name: "regrow", prepare: fill_and_free, run: |stage| stage.write("grw:") },
     Disturbance { name: "expire", prepare: fill_to_expire, run: nothing },
     Disturbance { name: "del", prepare: fill_huge_set, run: |stage| stage.say("DEL huge") },
     Disturbance { name: "unlink", prepare: fill_huge_set, run: |stage| stage.say("UNLINK huge") },
@@ -316,6 +317,14 @@ fn fill_to_expire(stage: &Stage<'_>) -> Result<()> {
     // The victim warms up for a quarter of the span before it is recorded.
     let wait = at.checked_sub(now() + span / 4 + span / 8).ok_or("the keys expired while they were being set")?;
     std::thread::sleep(wait);
+    Ok(())
+}
+
+/// Leaves memory behind that the server has got already: what is left of growth is the tables'.
+fn fill_and_free(stage: &Stage<'_>) -> Result<()> {
+    fill_huge_set(stage)?;
+    stage.say("DEL huge")?;
+    std::thread::sleep(Duration::from_millis(500));
     Ok(())
 }
 

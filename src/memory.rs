@@ -2,6 +2,8 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::ffi::{c_int, c_long};
+use std::time::Duration;
 
 use libmimalloc_sys as mi;
 
@@ -49,6 +51,26 @@ const fn block(size: usize) -> usize {
         PAGE
     };
     (size + step - 1) & !(step - 1)
+}
+
+/// How long freed memory stays with the process before the system gets it back.
+///
+/// What is given back must be fetched again, a huge page at a time: on a virtual machine whose host reclaims free memory
+/// that can stop a core for milliseconds.
+pub fn keep_freed_for(time: Duration) {
+    let time = time.as_millis().try_into().unwrap_or(c_long::MAX);
+    // SAFETY: it stores a number, atomically, at an index that the library checks.
+    unsafe { mi_option_set(PURGE_DELAY, time) }
+}
+
+/// `mi_option_purge_delay`, in milliseconds.
+const PURGE_DELAY: c_int = 15;
+
+// The crate binds these only beside much else that would have to be compiled.
+unsafe extern "C" {
+    fn mi_option_set(option: c_int, value: c_long);
+    #[cfg(test)]
+    fn mi_option_get(option: c_int) -> c_long;
 }
 
 /// Bytes of physical memory that the process occupies, and the most it ever did. 0 where the system does not tell.
@@ -137,6 +159,13 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+
+    #[test]
+    fn the_option_is_the_one_that_is_meant() {
+        // SAFETY: it reads a number.
+        let delay = unsafe { mi_option_get(PURGE_DELAY) };
+        assert!([1_000, 10_000].contains(&delay), "neither mimalloc's default nor what a server sets, but {delay}");
+    }
 
     /// The test binary does not use the allocator, so the counters move only in tests that take turns.
     static TURN: Mutex<()> = Mutex::new(());

@@ -62,6 +62,8 @@ impl Link {
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Ok(None),
                 Ok(len) => self.buffer.extend_from_slice(&chunk[..len]),
+                // Stopped and continued, as by a debugger: a read that may time out is cut short by that.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
                     return Ok(None);
                 }

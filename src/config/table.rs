@@ -184,6 +184,8 @@ options! {
     Io io: IoModel = "io", Kind::Choice(IoModel::NAMES), "work-stealing", AtStart;
     /// Let all but one thread rest while one answers more, as on cores shared with clients. With work-stealing.
     RestThreads rest_threads: bool = "rest-threads", Kind::Switch, "yes", AtStart;
+    /// Do without huge pages: requests cost more, and new memory comes in smaller pieces.
+    DisableThp disable_thp: bool = "disable-thp", Kind::Switch, "no", AtStart;
     /// Parts of the sharded engine's table, each with its own lock; a power of two.
     Shards shards: usize = "shards", Kind::PowerOfTwo { min: 2, max: 65536 }, "4096", AtStart;
     /// Messages in the channel engine's queue; when it is full, connections wait.

@@ -17,7 +17,7 @@ mod reserve;
 mod stats;
 pub mod tracking;
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use calls::{CallStats, Calls};
 use clients::Clients;
@@ -36,6 +36,12 @@ use crate::log::Log;
 use crate::store::stream::NodeLimit;
 use crate::store::{Env, Heard, KeyHasher, Limits, Uses};
 use crate::sync::{Arc, AtomicBool};
+
+/// How long freed memory is kept for what comes next.
+const KEEP_FREED: Duration = Duration::from_secs(10);
+
+/// The same with `maxmemory`, which what is freed counts towards.
+const KEEP_FREED_BOUNDED: Duration = Duration::from_secs(1);
 
 /// Shared by all connections and the engine.
 pub struct Server {
@@ -187,8 +193,10 @@ impl Server {
     pub fn apply_policy(&self) {
         let config = &self.config;
         self.reserve.reset();
+        let is_bounded = config.maxmemory() != 0;
+        crate::memory::keep_freed_for(if is_bounded { KEEP_FREED_BOUNDED } else { KEEP_FREED });
         #[cfg(target_os = "linux")]
-        if config.maxmemory() != 0 {
+        if is_bounded || config.disable_thp() {
             // Huge pages are resident as a whole for one block that is in use. Where the system does not allow it, the
             // reserve has more to do.
             let _ = rustix::thread::disable_transparent_huge_pages(true);
