@@ -162,6 +162,7 @@ impl<E: Engine> Connection<E> {
         // Whoever listens may be silent.
         let is_listening = client.is_subscriber() || client.is_monitor.load(Ordering::Relaxed);
         let idle_seconds = if is_listening { 0 } else { timeout };
+        let mut has_let_others_pass = false;
         let reading = poll_fn(|cx| {
             if client.is_killed() || self.server.is_stopping() {
                 return Poll::Ready(Ok(None));
@@ -182,9 +183,14 @@ impl<E: Engine> Connection<E> {
                 Poll::Pending => {
                     // Whoever has news for this client wakes the task; look once more in case it just did.
                     let has_news = client.poll_news(cx).is_ready();
-                    if has_news || self.server.config.timeout() != timeout {
+                    if has_news && has_let_others_pass || self.server.config.timeout() != timeout {
                         // Nothing new, so that the news is sent, or this waits again, with the new time.
                         return Poll::Ready(Ok(Some(batch)));
+                    }
+                    if has_news {
+                        // Whoever is ready now may have more, and one write is enough for all of it.
+                        has_let_others_pass = true;
+                        cx.waker().wake_by_ref();
                     }
                     if before > 0 {
                         // Give back the room that was reserved: many clients may wait here.

@@ -151,6 +151,12 @@ impl<E: Engine> Acceptor<E> {
         }
         let local = stream.local_addr().map_or_else(|_| String::new(), |addr| addr.to_string());
         let is_loopback = is_loopback(peer.ip());
+        #[cfg(target_os = "linux")]
+        if is_loopback {
+            // Nothing is shared on the way, so there is no congestion to control. The simplest way of doing it costs least:
+            // a system that is set to BBR would time every segment.
+            let _ = rustix::net::sockopt::set_tcp_congestion(&stream, "reno");
+        }
         let config = &self.server.config;
         if !is_loopback && config.protected_mode() && config.requirepass().is_empty() {
             self.server.stats.add(Count::rejected, 1);
