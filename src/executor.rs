@@ -143,8 +143,11 @@ impl<E: Engine> Executor<E> {
                 Admission::Data => {
                     let end = self.run_of_data(&batch, *at);
                     let db = self.session().db;
-                    batch.asker = self.session().client.asker();
+                    let session = self.session.as_mut().expect("present between requests");
+                    batch.asker = session.client.asker();
+                    batch.fieldsets = session.fieldsets.take();
                     (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
+                    self.session.as_mut().expect("present between requests").fieldsets = batch.fieldsets.take();
                     fault::point("executor.ran");
                     if std::mem::take(&mut batch.lacks_room) {
                         // The next time round makes room before the request that needs it.
@@ -715,6 +718,7 @@ fn run_session(
         now: *now,
         db: session.db,
         asker: Asker { tracks: false, ..session.client.asker() },
+        fieldsets: None,
         server,
     };
     reply.begin(Some(command.index));

@@ -21,7 +21,9 @@ mod geo;
 mod hash;
 mod hash_expiry;
 mod help;
+mod himport;
 mod hyperloglog;
+mod increx;
 mod info;
 mod introspection;
 mod key;
@@ -51,6 +53,7 @@ mod wait;
 mod zset;
 
 pub use call::{Asker, Call};
+pub use himport::Fieldsets;
 pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
 pub(crate) use memory::bytes_of;
 pub(crate) use pubsub::deliver;
@@ -652,6 +655,7 @@ pub enum Step {
 static FAMILIES: &[(&str, &[Spec])] = &[
     ("string", string::SPECS),
     ("string", counter::SPECS),
+    ("string", increx::SPECS),
     ("string", substring::SPECS),
     ("string", compare::SPECS),
     ("bitmap", bitmap::SPECS),
@@ -666,6 +670,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("set", member_expiry::SET_SPECS),
     ("hash", hash::SPECS),
     ("hash", hash_expiry::SPECS),
+    ("hash", himport::SPECS),
     ("sorted-set", zset::SPECS),
     ("sorted-set", zset::range::SPECS),
     ("sorted-set", zset::combine::SPECS),

@@ -267,6 +267,7 @@ static ROWS: &[(&str, &str)] = &[
     ("incr", "key"),
     ("incrby", "key increment"),
     ("incrbyfloat", "key increment"),
+    ("increx", "key [NX | XX] [BYFLOAT float | BYINT integer] [LBOUND lowerbound] [UBOUND upperbound] [SATURATE] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] [ENX]"),
     ("lcs", "key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]"),
     ("mget", "key [key ...]"),
     ("mset", "key value [key value ...]"),
@@ -345,6 +346,9 @@ static ROWS: &[(&str, &str)] = &[
         "hgetex",
         "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] FIELDS numfields field [field ...]",
     ),
+    ("himport|discard", "fieldset-name"),
+    ("himport|prepare", "fieldset-name field [field ...]"),
+    ("himport|set", "key fieldset-name value [value ...]"),
     ("hincrby", "key field increment"),
     ("hincrbyfloat", "key field increment"),
     ("hkeys", "key"),
@@ -546,7 +550,7 @@ mod tests {
     #[test]
     fn every_syntax_agrees_with_the_arity() {
         // QUIT ignores what follows it; the others are nothing without a subcommand.
-        let exceptions = ["quit", "object", "memory", "client", "config", "pubsub", "xgroup", "xinfo"];
+        let exceptions = ["quit", "object", "memory", "client", "config", "pubsub", "xgroup", "xinfo", "himport"];
         for command in commands().iter().flat_map(|command| std::iter::once(command).chain(&command.subcommands)) {
             let name = command.full_name;
             if exceptions.contains(&name) {
