@@ -1,6 +1,9 @@
 //! Requests to replies: admits each request, runs what concerns the connection itself, and hands data
 //! commands to the engine, as many at a time as follow each other.
 
+mod migrate;
+mod target;
+
 use std::future::poll_fn;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -564,6 +567,8 @@ impl<E: Engine> Executor<E> {
                 batch.reply.set_resp(session.resp);
                 batch.reply.simple("RESET");
             }
+            // Boxed, since it is seldom.
+            Control::Migrate => return Box::pin(self.migrate(batch, at)).await,
             Control::Quit => {
                 batch.reply.ok();
                 return Ok((batch, Outcome::Close));

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::hash::{edit_or_make, view};
-use super::{Arity, Call, Effect, Event, Flags, Keys, Next, Run, Spec};
+use super::{Arity, Call, Effect, Event, Flags, Keys, Next, Run, Spec, help};
 use crate::error::Error;
 use crate::fault;
 use crate::lexer::{INPUT_MAX, Span};
@@ -66,6 +66,7 @@ const SUBCOMMANDS: &[Spec] = &[
         complexity: "O(N) where N is the number of lists.",
         summary: "Forgets all lists of fields of this connection.",
     },
+    help::row(Flags::LOADING.and(Flags::STALE), "8.10.0"),
 ];
 
 /// HIMPORT PREPARE name field ... -> OK. An earlier list of this name is replaced.

@@ -32,6 +32,7 @@ mod keyspace;
 mod list;
 mod member_expiry;
 mod memory;
+mod migrate;
 mod object;
 mod pubsub;
 mod registry;
@@ -56,6 +57,8 @@ pub use call::{Asker, Call};
 pub use himport::Fieldsets;
 pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
 pub(crate) use memory::bytes_of;
+pub use migrate::Migration;
+pub(crate) use migrate::hidden as hidden_of_migrate;
 pub(crate) use pubsub::deliver;
 pub use registry::{Command, by_index, commands, find, index_end, subcommand};
 
@@ -391,6 +394,7 @@ pub enum Control {
     Discard,
     Watch,
     Unwatch,
+    Migrate,
     Reset,
     Quit,
 }
@@ -691,6 +695,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("generic", keyspace::SPECS),
     ("generic", object::SPECS),
     ("generic", dump::SPECS),
+    ("generic", migrate::SPECS),
     ("generic", sort::SPECS),
     ("generic", wait::SPECS),
     ("transactions", transaction::SPECS),

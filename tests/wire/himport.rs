@@ -151,7 +151,7 @@ each_engine! {
     fn what_lists_take_is_counted_and_bounded(peer) {
         let server = peer.start_with(&["--client-query-buffer-limit", "1mb"]);
         let mut client = server.client();
-        let mut total = |client: &mut crate::support::Client| -> u64 {
+        let total = |client: &mut crate::support::Client| -> u64 {
             let info = client.call("CLIENT INFO").text();
             let memory = info.split("tot-mem=").nth(1).and_then(|rest| rest.split(' ').next()).expect("shown");
             memory.parse().expect("a number")

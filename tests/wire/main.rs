@@ -26,6 +26,7 @@ mod keyspace;
 mod list;
 mod long;
 mod member_expiry;
+mod migrate;
 mod monitor;
 mod notifications;
 mod object;
