@@ -240,10 +240,11 @@ impl Writer<'_> {
             "pattern" | "by-pattern" | "get-pattern" => "pattern",
             "increment" if command.ends_with("float") => "double",
             "timeout" if command.starts_with('b') => "double",
+            "float" => "double",
             "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db" | "end" | "exactly"
-            | "frequency" | "increment" | "index" | "index1" | "index2" | "len" | "limit" | "maxage"
-            | "milliseconds" | "num-matches" | "numkeys" | "offset" | "protover" | "rank" | "seconds" | "start"
-            | "stop" | "timeout" | "ttl" | "numlocal" | "numreplicas" | "time" => "integer",
+            | "frequency" | "increment" | "integer" | "port" | "index" | "index1" | "index2" | "len" | "limit"
+            | "maxage" | "milliseconds" | "num-matches" | "numkeys" | "offset" | "protover" | "rank" | "seconds"
+            | "start" | "stop" | "timeout" | "ttl" | "numlocal" | "numreplicas" | "time" => "integer",
             _ if name.starts_with("unix-time") => "unix-time",
             _ => "string",
         }
