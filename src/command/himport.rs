@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_is_counted_is_what_is_there() {
-        let list = |fields: &[&'static [u8]]| Fieldset::new(fields.to_vec().into_iter());
+        let list = |fields: &[&'static [u8]]| Fieldset::new(fields.iter().copied());
         let mut sets = Fieldsets::default();
         assert!(sets.add(b"u", list(&[b"name", b"", b"age"]), 1000));
         assert_eq!(sets.by_name[&b"u"[..]].iter().collect::<Vec<_>>(), [&b"name"[..], b"", b"age"]);
