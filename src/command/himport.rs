@@ -100,7 +100,7 @@ fn set(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect
     hash.expect(fieldset.fields.len());
     for (field, value) in fieldset.iter().zip(call.args(4)) {
         hash.set(field, value);
-        fault::point("hash.set");
+        fault::point("himport.set");
     }
     reply.ok();
     Ok(Effect::Changed(Event("hset")))

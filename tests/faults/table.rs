@@ -105,7 +105,7 @@ pub const TABLE: &[Row] = &[
     kept("hash.made", &["HSET k a 1"], GONE),
     kept("hash.set", &["HSET k a 1 b 2"], &[("HLEN k", ":1\r\n"), ("HGET k a", "$1\r\n1\r\n")]),
     kept(
-        "hash.set",
+        "himport.set",
         &["HIMPORT PREPARE u a b", "HIMPORT SET k u 1 2"],
         &[("HGETALL k", "*2\r\n$1\r\na\r\n$1\r\n1\r\n")],
     ),
