@@ -1,6 +1,9 @@
 //! Requests to replies: admits each request, runs what concerns the connection itself, and hands data
 //! commands to the engine, as many at a time as follow each other.
 
+mod migrate;
+mod target;
+
 use std::future::poll_fn;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -143,8 +146,11 @@ impl<E: Engine> Executor<E> {
                 Admission::Data => {
                     let end = self.run_of_data(&batch, *at);
                     let db = self.session().db;
-                    batch.asker = self.session().client.asker();
+                    let session = self.session.as_mut().expect("present between requests");
+                    batch.asker = session.client.asker();
+                    batch.fieldsets = session.fieldsets.take();
                     (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
+                    self.session.as_mut().expect("present between requests").fieldsets = batch.fieldsets.take();
                     fault::point("executor.ran");
                     if std::mem::take(&mut batch.lacks_room) {
                         // The next time round makes room before the request that needs it.
@@ -561,6 +567,8 @@ impl<E: Engine> Executor<E> {
                 batch.reply.set_resp(session.resp);
                 batch.reply.simple("RESET");
             }
+            // Boxed, since it is seldom.
+            Control::Migrate => return Box::pin(self.migrate(batch, at)).await,
             Control::Quit => {
                 batch.reply.ok();
                 return Ok((batch, Outcome::Close));
@@ -715,6 +723,7 @@ fn run_session(
         now: *now,
         db: session.db,
         asker: Asker { tracks: false, ..session.client.asker() },
+        fieldsets: None,
         server,
     };
     reply.begin(Some(command.index));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::command::{self, Arguments, Asker, Command, Key, Place, Run};
+use crate::command::{self, Arguments, Asker, Command, Fieldsets, Key, Place, Run};
 use crate::lexer::Span;
 use crate::reply::Reply;
 use crate::store::KeyHasher;
@@ -48,6 +48,8 @@ pub struct Batch {
     pub now: u64,
     /// Whose requests they are; set by the executor before the engine runs data commands.
     pub asker: Asker,
+    /// What their client has prepared; here only while the engine has the batch.
+    pub fieldsets: Option<Box<Fieldsets>>,
     /// The engine stopped before a request for which there may be no memory.
     pub lacks_room: bool,
 }

@@ -1,5 +1,6 @@
 //! What the server knows about one connection.
 
+use crate::command::Fieldsets;
 use crate::engine::Watching;
 use crate::parser::Batch;
 use crate::reply::Resp;
@@ -39,6 +40,8 @@ pub struct Session {
     pub watching: Watching,
     /// The commands of a transaction are running.
     pub is_executing: bool,
+    /// What HIMPORT PREPARE has named.
+    pub fieldsets: Option<Box<Fieldsets>>,
 }
 
 impl Session {
@@ -52,6 +55,7 @@ impl Session {
             queue: None,
             watching: Watching::default(),
             is_executing: false,
+            fieldsets: None,
         }
     }
 
@@ -62,6 +66,7 @@ impl Session {
         client.set_name("");
         client.no_evict.store(false, Relaxed);
         client.no_touch.store(false, Relaxed);
+        client.fieldset_bytes.store(0, Relaxed);
         *self = Self::new(client, is_authenticated);
         self.select(0);
         self.set_resp(Resp::V2);

@@ -8,7 +8,7 @@ use crate::server::Server;
 use crate::store::Entry;
 use crate::store::uses::idle_seconds;
 
-use super::{Arguments, Command};
+use super::{Arguments, Command, Fieldsets};
 
 /// What a command may know of the client that sends it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +32,8 @@ pub struct Call<'a> {
     pub now: u64,
     pub db: u16,
     pub asker: Asker,
+    /// What its connection has prepared for HIMPORT SET.
+    pub fieldsets: Option<&'a Fieldsets>,
     pub server: &'a Server,
 }
 

@@ -488,7 +488,7 @@ fn write_line(client: &Client, text: &mut String) {
         client.watched.load(Relaxed),
         waiting.messages,
         waiting.bytes,
-        query + waiting.bytes as u64,
+        query + waiting.bytes as u64 + client.fieldset_bytes.load(Relaxed),
         connection::USER,
         tracking::redirection(client),
         client.resp.load(Relaxed),

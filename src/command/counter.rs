@@ -100,9 +100,15 @@ fn incrbyfloat(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Resul
 fn add(slot: &mut Slot<'_>, amount: i64, reply: &mut Reply) -> Result<Effect, Error> {
     let old = view(slot.entry(), Str::of)?.map_or(Ok(0), |value| value.as_int().ok_or(Error::NotAnInteger))?;
     let new = old.checked_add(amount).ok_or(Error::Overflow)?;
-    if !slot.entry_mut().is_some_and(|entry| entry.set_int(new)) {
-        slot.set(Content::Int(new), Deadline::Keep);
-    }
+    put(slot, new, Deadline::Keep);
     reply.integer(new);
     Ok(Effect::Changed(Event("incrby")))
+}
+
+/// Gives a slot an integer: in place where it holds one and the deadline stays.
+#[inline]
+pub(super) fn put(slot: &mut Slot<'_>, value: i64, deadline: Deadline) {
+    if deadline != Deadline::Keep || !slot.entry_mut().is_some_and(|entry| entry.set_int(value)) {
+        slot.set(Content::Int(value), deadline);
+    }
 }

@@ -288,7 +288,8 @@ const CATEGORIES: &[&str] = &[
 ];
 
 /// Commands that are dangerous without being for operators alone: they look at, change or remove a lot.
-const DANGEROUS: &[&str] = &["keys", "flushdb", "flushall", "info", "role", "restore", "sort", "sort_ro", "swapdb"];
+const DANGEROUS: &[&str] =
+    &["keys", "flushdb", "flushall", "info", "migrate", "role", "restore", "sort", "sort_ro", "swapdb"];
 
 /// The ACL categories of a command, in Redis' order and without `@`.
 fn categories(command: &Command) -> Vec<&'static str> {

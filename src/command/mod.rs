@@ -21,7 +21,9 @@ mod geo;
 mod hash;
 mod hash_expiry;
 mod help;
+mod himport;
 mod hyperloglog;
+mod increx;
 mod info;
 mod introspection;
 mod key;
@@ -30,6 +32,7 @@ mod keyspace;
 mod list;
 mod member_expiry;
 mod memory;
+mod migrate;
 mod object;
 mod pubsub;
 mod registry;
@@ -51,8 +54,11 @@ mod wait;
 mod zset;
 
 pub use call::{Asker, Call};
+pub use himport::Fieldsets;
 pub use keys::{Arguments, Finder, Key, Keys, Place, Places};
 pub(crate) use memory::bytes_of;
+pub use migrate::Migration;
+pub(crate) use migrate::hidden as hidden_of_migrate;
 pub(crate) use pubsub::deliver;
 pub use registry::{Command, by_index, commands, find, index_end, subcommand};
 
@@ -388,6 +394,7 @@ pub enum Control {
     Discard,
     Watch,
     Unwatch,
+    Migrate,
     Reset,
     Quit,
 }
@@ -652,6 +659,7 @@ pub enum Step {
 static FAMILIES: &[(&str, &[Spec])] = &[
     ("string", string::SPECS),
     ("string", counter::SPECS),
+    ("string", increx::SPECS),
     ("string", substring::SPECS),
     ("string", compare::SPECS),
     ("bitmap", bitmap::SPECS),
@@ -666,6 +674,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("set", member_expiry::SET_SPECS),
     ("hash", hash::SPECS),
     ("hash", hash_expiry::SPECS),
+    ("hash", himport::SPECS),
     ("sorted-set", zset::SPECS),
     ("sorted-set", zset::range::SPECS),
     ("sorted-set", zset::combine::SPECS),
@@ -686,6 +695,7 @@ static FAMILIES: &[(&str, &[Spec])] = &[
     ("generic", keyspace::SPECS),
     ("generic", object::SPECS),
     ("generic", dump::SPECS),
+    ("generic", migrate::SPECS),
     ("generic", sort::SPECS),
     ("generic", wait::SPECS),
     ("transactions", transaction::SPECS),

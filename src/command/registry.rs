@@ -243,6 +243,10 @@ mod tests {
         ("expirememberat", "missing", ""),
         ("fieldexpire", "missing", ""),
         ("fieldttl", "missing", ""),
+        // The error for an unknown subcommand names it.
+        ("himport|help", "missing", ""),
+        // It waits for the network, and a transaction holds keys.
+        ("migrate", "flags", "+no_multi"),
         ("persist", "arity", "-2"),
         ("pexpirememberat", "missing", ""),
         ("pttl", "arity", "-2"),

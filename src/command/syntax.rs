@@ -240,10 +240,11 @@ impl Writer<'_> {
             "pattern" | "by-pattern" | "get-pattern" => "pattern",
             "increment" if command.ends_with("float") => "double",
             "timeout" if command.starts_with('b') => "double",
+            "float" => "double",
             "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db" | "end" | "exactly"
-            | "frequency" | "increment" | "index" | "index1" | "index2" | "len" | "limit" | "maxage"
-            | "milliseconds" | "num-matches" | "numkeys" | "offset" | "protover" | "rank" | "seconds" | "start"
-            | "stop" | "timeout" | "ttl" | "numlocal" | "numreplicas" | "time" => "integer",
+            | "frequency" | "increment" | "integer" | "port" | "index" | "index1" | "index2" | "len" | "limit"
+            | "maxage" | "milliseconds" | "num-matches" | "numkeys" | "offset" | "protover" | "rank" | "seconds"
+            | "start" | "stop" | "timeout" | "ttl" | "numlocal" | "numreplicas" | "time" => "integer",
             _ if name.starts_with("unix-time") => "unix-time",
             _ => "string",
         }
@@ -267,6 +268,7 @@ static ROWS: &[(&str, &str)] = &[
     ("incr", "key"),
     ("incrby", "key increment"),
     ("incrbyfloat", "key increment"),
+    ("increx", "key [NX | XX] [BYFLOAT float | BYINT integer] [LBOUND lowerbound] [UBOUND upperbound] [SATURATE] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] [ENX]"),
     ("lcs", "key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]"),
     ("mget", "key [key ...]"),
     ("mset", "key value [key value ...]"),
@@ -291,6 +293,7 @@ static ROWS: &[(&str, &str)] = &[
     ("pfdebug", "subcommand key"),
     ("pfmerge", "destkey [sourcekey [sourcekey ...]]"),
     ("blmove", "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout"),
+    ("blmovem", "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout [<COUNT count | EXACTLY exactly> <OBO | BULK>]"),
     ("blmpop", "timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]"),
     ("blpop", "key [key ...] timeout"),
     ("brpop", "key [key ...] timeout"),
@@ -345,6 +348,9 @@ static ROWS: &[(&str, &str)] = &[
         "hgetex",
         "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] FIELDS numfields field [field ...]",
     ),
+    ("himport|discard", "fieldset-name"),
+    ("himport|prepare", "fieldset-name field [field ...]"),
+    ("himport|set", "key fieldset-name value [value ...]"),
     ("hincrby", "key field increment"),
     ("hincrbyfloat", "key field increment"),
     ("hkeys", "key"),
@@ -447,6 +453,7 @@ static ROWS: &[(&str, &str)] = &[
     ("fieldexpire", "key seconds member [member ...]"),
     ("fieldttl", "key member"),
     ("keys", "pattern"),
+    ("migrate", "host port <key | \"\"> destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username password] [KEYS key [key ...]]"),
     ("move", "key db"),
     ("object|encoding", "key"),
     ("object|freq", "key"),
@@ -546,7 +553,7 @@ mod tests {
     #[test]
     fn every_syntax_agrees_with_the_arity() {
         // QUIT ignores what follows it; the others are nothing without a subcommand.
-        let exceptions = ["quit", "object", "memory", "client", "config", "pubsub", "xgroup", "xinfo"];
+        let exceptions = ["quit", "object", "memory", "client", "config", "pubsub", "xgroup", "xinfo", "himport"];
         for command in commands().iter().flat_map(|command| std::iter::once(command).chain(&command.subcommands)) {
             let name = command.full_name;
             if exceptions.contains(&name) {

@@ -386,6 +386,7 @@ fn reads_of_a_client_in_no_touch_leave_the_access_clock_alone() {
         now: 5_000_000,
         db: 0,
         asker: Asker { client: 1, no_touch: true, tracks: false },
+        fieldsets: None,
         server: &talk.server,
     };
     let key = Key { arg: 1, elsewhere: None, hash };

@@ -221,6 +221,7 @@ impl Aside {
             db: self.db,
             // What is read was noted at the moment of the look.
             asker: Asker { tracks: false, ..*asker },
+            fieldsets: None,
             server,
         };
         let mut parts = self.copies.held(&server.env);
@@ -342,6 +343,7 @@ impl Aside {
             now: *now,
             db: self.db,
             asker: *asker,
+            fieldsets: None,
             server,
         };
         held::declared(self.long.run, parts, &keys[request.keys()], &call, reply, &tally, ready);
@@ -367,7 +369,8 @@ fn call<'a>(
 ) -> (Call<'a>, &'a [Key]) {
     let Batch { input, spans, requests, keys, now, asker, .. } = batch;
     let request = &requests[index];
-    let call = Call { input, spans: &spans[request.spans()], command, now: *now, db, asker: *asker, server };
+    let call =
+        Call { input, spans: &spans[request.spans()], command, now: *now, db, asker: *asker, fieldsets: None, server };
     (call, &keys[request.keys()])
 }
 

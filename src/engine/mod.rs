@@ -148,7 +148,16 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server,
         fault::point("exec.between");
         let Verdict::Run(command) = request.verdict else { unreachable!("only commands that can run are queued") };
         let spans = &spans[request.spans()];
-        let call = Call { input, spans, command, now: *now, db: session.db, asker: session.client.asker(), server };
+        let call = Call {
+            input,
+            spans,
+            command,
+            now: *now,
+            db: session.db,
+            asker: session.client.asker(),
+            fieldsets: None,
+            server,
+        };
         reply.set_resp(session.resp);
         reply.begin(Some(command.index));
         match command.spec.run {
@@ -162,7 +171,10 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server,
             }
             // Nothing to do inside of a transaction; the watch is over by now.
             Run::Control(Control::Unwatch) => reply.ok(),
-            _ => held::run(held, command, &keys[request.keys()], &call, reply, &tally, ready),
+            _ => {
+                let call = Call { fieldsets: session.fieldsets.as_deref(), ..call };
+                held::run(held, command, &keys[request.keys()], &call, reply, &tally, ready);
+            }
         }
     }
     session.is_executing = false;

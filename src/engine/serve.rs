@@ -169,7 +169,8 @@ pub fn block(
     let Verdict::Run(command) = requests[index].verdict else { unreachable!("the executor answers the others") };
     let crate::command::Run::Block(block) = command.spec.run else { unreachable!("only blocking commands wait") };
     let (request, keys) = (&requests[index], &keys[requests[index].keys()]);
-    let call = Call { input, spans: &spans[request.spans()], command, now: *now, db, asker: *asker, server };
+    let call =
+        Call { input, spans: &spans[request.spans()], command, now: *now, db, asker: *asker, fieldsets: None, server };
     let mut unserved = unserved(block, parts, keys, &call).peekable();
     if unserved.peek().is_some() {
         // Whoever made these keys ready is about to serve them. Doing it as well keeps the order, since who is in line

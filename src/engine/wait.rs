@@ -243,7 +243,7 @@ impl Waiter {
 
     pub(super) fn call<'a>(&'a self, now: u64, server: &'a Server) -> Call<'a> {
         let Batch { input, spans, asker, .. } = &self.batch;
-        Call { input, spans, command: self.command, now, db: self.db, asker: *asker, server }
+        Call { input, spans, command: self.command, now, db: self.db, asker: *asker, fieldsets: None, server }
     }
 
     /// Takes the right to serve it; `None` when the wait is over.

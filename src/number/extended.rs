@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 
 /// A number as an 80-bit `long double` holds it; never NaN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Extended {
     is_negative: bool,
     /// The value is `mantissa` times two to the power of `exponent`. The highest bit is set, except in zero.
@@ -38,6 +38,9 @@ const DECIMALS_UNIT: u64 = 100_000_000_000_000_000;
 
 impl Extended {
     pub const ZERO: Self = Self { is_negative: false, mantissa: 0, exponent: 0 };
+    pub const ONE: Self = Self { is_negative: false, mantissa: 1 << 63, exponent: -63 };
+    /// The largest number that is not infinite.
+    pub const MAX: Self = Self { is_negative: false, mantissa: u64::MAX, exponent: EXPONENT_MAX as i32 - 63 };
 
     /// Reads what C's `strtold` reads, with nothing around it: decimal, hexadecimal (`0x1.8p3`), or infinity.
     ///
@@ -86,6 +89,10 @@ impl Extended {
         self.exponent == INFINITE
     }
 
+    pub const fn negated(self) -> Self {
+        Self { is_negative: !self.is_negative, ..self }
+    }
+
     /// The sum; none when it would be infinite or no number.
     pub fn plus(self, other: Self) -> Option<Self> {
         if self.is_infinite() || other.is_infinite() {
@@ -131,6 +138,38 @@ impl Extended {
         text
     }
 }
+
+/// By value: both zeros are equal.
+impl Ord for Extended {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let sign = |it: &Self| match (it.mantissa, it.exponent) {
+            (0, exponent) if exponent != INFINITE => 0,
+            _ if it.is_negative => -1,
+            _ => 1,
+        };
+        // Mantissas begin with their highest bit, so that exponents count first; infinity has the largest.
+        let magnitude = |it: &Self| (it.exponent, it.mantissa);
+        sign(self).cmp(&sign(other)).then_with(|| match sign(self) {
+            0 => Ordering::Equal,
+            1 => magnitude(self).cmp(&magnitude(other)),
+            _ => magnitude(other).cmp(&magnitude(self)),
+        })
+    }
+}
+
+impl PartialOrd for Extended {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Extended {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Extended {}
 
 /// 2 to the power of `exponent`: infinity or zero beyond the doubles. A normal one is made of its bits, since `powi` is slow.
 fn power_of_2(exponent: i32) -> f64 {
@@ -483,6 +522,23 @@ mod tests {
         ] {
             assert_eq!(sum(a, b).as_deref(), Some(expected), "{a} + {b}");
         }
+    }
+
+    #[test]
+    fn numbers_have_the_order_of_their_values() {
+        let texts =
+            ["-inf", "-1e4932", "-2", "-1.5", "-1", "-1e-4000", "0", "1e-4940", "1e-4000", "0.1", "1", "1.5", "1e4932"];
+        let numbers: Vec<_> = texts.iter().filter_map(|text| Extended::parse(text.as_bytes())).collect();
+        assert_eq!(numbers.len(), texts.len());
+        assert!(numbers.is_sorted_by(|a, b| a < b));
+        assert_eq!(Extended::parse(b"-0"), Some(Extended::ZERO));
+        assert_eq!(Extended::parse(b"1"), Some(Extended::ONE));
+        let largest = Extended::parse(b"1.18973149535723176502126385303097021e4932");
+        assert!(largest == Some(Extended::MAX) && Extended::parse(b"inf") > largest);
+        assert!(
+            Extended::MAX.negated() < Extended::ZERO
+                && Extended::MAX.negated() > Extended::parse(b"-inf").expect("read")
+        );
     }
 
     #[test]

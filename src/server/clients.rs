@@ -32,6 +32,8 @@ pub struct Client {
     pub query_bytes: AtomicU64,
     pub input_bytes: AtomicU64,
     pub output_bytes: AtomicU64,
+    /// Bytes of what it has prepared for HIMPORT SET.
+    pub fieldset_bytes: AtomicU64,
     pub commands: AtomicU64,
     /// The last command's index; `u32::MAX` before the first.
     pub last_command: AtomicU32,
@@ -252,6 +254,7 @@ impl Clients {
             query_bytes: AtomicU64::new(0),
             input_bytes: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
+            fieldset_bytes: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             last_command: AtomicU32::new(u32::MAX),
             no_evict: AtomicBool::new(false),

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::clients::Client;
 use super::outbox::Message;
-use crate::command::Flags;
+use crate::command::{Flags, hidden_of_migrate};
 use crate::config::Config;
 use crate::fault;
 use crate::parser::{Batch, Request, Verdict};
@@ -50,7 +50,11 @@ impl Monitors {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let peer = client.addr.strip_suffix(":0").map_or_else(|| client.addr.clone(), |path| format!("unix:{path}"));
         let mut line = format!("+{}.{:06} [{db} {peer}]", now.as_secs(), now.subsec_micros()).into_bytes();
-        let mut hidden = if command.full_name == "auth" { 1..usize::MAX } else { 0..0 };
+        let mut hidden = match command.full_name {
+            "auth" => 1..usize::MAX,
+            "migrate" => hidden_of_migrate(batch.arguments(request)),
+            _ => 0..0,
+        };
         for (i, argument) in batch.arguments(request).enumerate() {
             line.push(b' ');
             if hidden.contains(&i) {

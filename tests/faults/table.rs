@@ -104,6 +104,11 @@ pub const TABLE: &[Row] = &[
     kept("set.add", &["SADD k word other"], &[("TYPE k", "+set\r\n")]),
     kept("hash.made", &["HSET k a 1"], GONE),
     kept("hash.set", &["HSET k a 1 b 2"], &[("HLEN k", ":1\r\n"), ("HGET k a", "$1\r\n1\r\n")]),
+    kept(
+        "himport.set",
+        &["HIMPORT PREPARE u a b", "HIMPORT SET k u 1 2"],
+        &[("HGETALL k", "*2\r\n$1\r\na\r\n$1\r\n1\r\n")],
+    ),
     kept("zset.add", &["ZADD k 1 a 2 b"], &[("ZCARD k", ":1\r\n"), ("ZSCORE k a", "$1\r\n1\r\n")]),
     kept("geo.add", &["GEOADD k 13.4 52.5 berlin"], GONE),
     kept("stream.made", &["XADD k 1-1 f v"], &[("XLEN k", ":0\r\n")]),

@@ -433,6 +433,57 @@ same_as_redis! {
 }
 
 each_engine! {
+    /// Redis 8.10.
+    fn several_elements_are_waited_for(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("RPUSH l a b c", ":3\r\n");
+        client.check("BLMOVEM l m LEFT RIGHT 0", "*1\r\n$1\r\na\r\n");
+        client.check("BLMOVEM l m LEFT LEFT 0 COUNT 5 OBO", "*2\r\n$1\r\nc\r\n$1\r\nb\r\n");
+        // COUNT takes what comes first.
+        let mut waiter = blocked(&server, "BLMOVEM l n LEFT RIGHT 0 COUNT 5 BULK", 1);
+        client.check("RPUSH l a b", ":2\r\n");
+        waiter.expect("*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+        // EXACTLY waits until there are enough, and lets others pass.
+        let mut waiter = blocked(&server, "BLMOVEM l n RIGHT LEFT 0 EXACTLY 3 BULK", 1);
+        client.check("RPUSH l a b", ":2\r\n");
+        let mut other = server.client();
+        other.check("BLPOP l 0", pair("l", "a"));
+        client.check("RPUSH l c", ":2\r\n");
+        assert!(!waiter.has_arrived());
+        client.check("RPUSH l d e", ":4\r\n");
+        waiter.expect("*3\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n");
+        client.check("LRANGE l 0 -1", "*1\r\n$1\r\nb\r\n");
+        client.check("LRANGE n 0 -1", "*5\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n$1\r\na\r\n$1\r\nb\r\n");
+        // Those behind one who waits for more are served.
+        let mut waiter = blocked(&server, "BLMOVEM q n LEFT RIGHT 0 EXACTLY 3 OBO", 1);
+        let mut behind = blocked(&server, "BLPOP q 0", 2);
+        client.check("RPUSH q x", ":1\r\n");
+        behind.expect(pair("q", "x"));
+        client.check("RPUSH q x y z", ":3\r\n");
+        assert_eq!(waiter.read().items().len(), 3);
+        // In time, in a transaction, and what is wrong.
+        client.check("BLMOVEM q n LEFT RIGHT 0.01 EXACTLY 2 OBO", "*-1\r\n");
+        client.check("MULTI", "+OK\r\n");
+        client.check("BLMOVEM q n LEFT RIGHT 0", "+QUEUED\r\n");
+        client.check("EXEC", "*1\r\n*-1\r\n");
+        client.check("SET k v", "+OK\r\n");
+        for (arguments, error) in [
+            ("l n LEFT RIGHT", "-ERR wrong number of arguments for 'blmovem' command\r\n"),
+            ("l n LEFT UP 0", "-ERR syntax error\r\n"),
+            ("l n LEFT RIGHT 0 COUNT 1", "-ERR syntax error\r\n"),
+            ("l n LEFT RIGHT 0 COUNT 1 SORTED", "-ERR syntax error\r\n"),
+            ("l n LEFT RIGHT 0 COUNT 0 OBO", "-ERR count should be greater than 0\r\n"),
+            ("l n LEFT RIGHT x", "-ERR timeout is not a float or out of range\r\n"),
+            ("l n LEFT RIGHT -1", "-ERR timeout is negative\r\n"),
+            ("k n LEFT RIGHT 0", WRONG_TYPE),
+            ("l k LEFT RIGHT 0", WRONG_TYPE),
+        ] {
+            client.check(&format!("BLMOVEM {arguments}"), error);
+        }
+        client.check("LLEN l", ":1\r\n");
+    }
+
     fn timeouts_beyond_the_end_of_time_are_refused(peer) {
         let server = peer.start();
         let mut client = server.client();

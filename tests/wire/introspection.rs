@@ -34,6 +34,8 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("client|reply", "flags", "[+noscript, +loading, +stale, +no_multi]"),
     ("config|rewrite", "flags", "[+admin, +noscript, +loading, +stale, +no_multi]"),
     ("config|set", "flags", "[+admin, +noscript, +loading, +stale, +no_multi]"),
+    // It waits for the network.
+    ("migrate", "flags", "[+write, +no_multi, +movablekeys]"),
 ];
 
 /// All commands and subcommands with their fields as texts.

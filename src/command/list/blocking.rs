@@ -1,8 +1,8 @@
-//! Elements that are waited for: BLPOP BRPOP BLMPOP BLMOVE BRPOPLPUSH.
+//! Elements that are waited for: BLPOP BRPOP BLMPOP BLMOVE BLMOVEM BRPOPLPUSH.
 
 use smallvec::smallvec;
 
-use super::moving::move_one;
+use super::moving::{Many, move_many, move_one};
 use super::{end_at, parse_mpop, popped, remove_if_empty, write_popped};
 use crate::command::block::timeout;
 use crate::command::typed::{edit, view};
@@ -54,6 +54,16 @@ pub(in crate::command) const SPECS: &[Spec] = &[
         summary: "Pops an element from a list, pushes it to another list and returns it. Waits until an element is available otherwise. Deletes the list if the last element was moved.",
     },
     Spec {
+        name: "blmovem",
+        arity: Arity::at_least(6),
+        keys: Keys::TWO,
+        run: MOVING_MANY.run(blmovem),
+        flags: Flags::DENYOOM,
+        since: "8.10.0",
+        complexity: "O(N) where N is the number of elements moved.",
+        summary: "Moves up to (or exactly) a number of elements from one list to another and returns them. Waits until they are available otherwise. Deletes the source list if it becomes empty.",
+    },
+    Spec {
         name: "brpoplpush",
         arity: Arity::exactly(4),
         keys: Keys::TWO,
@@ -73,6 +83,7 @@ struct Kind {
 
 const POPPING: Kind = Kind { on: On::AllKeys, nothing: Nothing::NilArray };
 const MOVING: Kind = Kind { on: On::FirstKey, nothing: Nothing::Nil };
+const MOVING_MANY: Kind = Kind { on: On::FirstKey, nothing: Nothing::NilArray };
 
 impl Kind {
     const fn run(self, attempt: fn(&mut Slots<'_>, &Call<'_>, Turn, &mut Reply) -> Result<Attempt, Error>) -> Run {
@@ -144,6 +155,18 @@ fn blmove(slots: &mut Slots<'_>, call: &Call<'_>, turn: Turn, reply: &mut Reply)
     move_or_wait(slots, end_at(call, 3)?, end_at(call, 4)?, 5, call, turn, reply)
 }
 
+/// `BLMOVEM source destination LEFT | RIGHT LEFT | RIGHT timeout [COUNT n | EXACTLY n OBO | BULK]` -> as LMOVEM. With EXACTLY
+/// it waits until the source holds so many.
+fn blmovem(slots: &mut Slots<'_>, call: &Call<'_>, turn: Turn, reply: &mut Reply) -> Result<Attempt, Error> {
+    let many = Many::parse(call, 6)?;
+    let timeout = timeout(call, 5)?;
+    if has(slots, many.least, turn)? {
+        move_many(slots, &many, call, reply).map(Attempt::Done)
+    } else {
+        Ok(Attempt::wait(timeout))
+    }
+}
+
 /// BRPOPLPUSH source destination timeout -> as BLMOVE source destination RIGHT LEFT timeout.
 fn brpoplpush(slots: &mut Slots<'_>, call: &Call<'_>, turn: Turn, reply: &mut Reply) -> Result<Attempt, Error> {
     move_or_wait(slots, End::Back, End::Front, 3, call, turn, reply)
@@ -159,12 +182,19 @@ fn move_or_wait(
     reply: &mut Reply,
 ) -> Result<Attempt, Error> {
     let timeout = timeout(call, timeout_at)?;
-    // A destination of another type is an error even for those who wait already.
-    let source = view(slots.entries().next().flatten(), View::of).map(|list| list.is_some());
-    match source {
-        Ok(true) => move_one(slots, from, to, call, reply).map(Attempt::Done),
-        Ok(false) => Ok(Attempt::wait(timeout)),
-        Err(_) if !turn.is_first() => Ok(Attempt::wait(timeout)),
+    if has(slots, 1, turn)? {
+        move_one(slots, from, to, call, reply).map(Attempt::Done)
+    } else {
+        Ok(Attempt::wait(timeout))
+    }
+}
+
+/// Whether the source holds so many elements. A source of another type is an error only for those who do not wait yet, a
+/// destination for all.
+fn has(slots: &mut Slots<'_>, least: usize, turn: Turn) -> Result<bool, Error> {
+    match view(slots.entries().next().flatten(), View::of) {
+        Ok(source) => Ok(source.is_some_and(|list| list.len() >= least)),
+        Err(_) if !turn.is_first() => Ok(false),
         Err(error) => Err(error),
     }
 }

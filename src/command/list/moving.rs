@@ -61,22 +61,46 @@ fn rpoplpush(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Resul
 ///
 /// OBO: as if they were popped and pushed one by one. BULK: their order stays.
 fn lmovem(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
-    let (from, to) = (end_at(call, 3)?, end_at(call, 4)?);
-    let mut order = Order::Reversed;
-    let (mut most, mut least) = (1, 1);
-    if call.len() > 5 {
-        let is_exact = call.is(5, "exactly");
-        if call.len() != 8 || !is_exact && !call.is(5, "count") {
+    move_many(slots, &Many::parse(call, 5)?, call, reply)
+}
+
+/// What LMOVEM and BLMOVEM are to move.
+pub(super) struct Many {
+    from: End,
+    to: End,
+    most: usize,
+    /// With fewer in the source nothing is moved.
+    pub least: usize,
+    order: Order,
+}
+
+impl Many {
+    /// Reads the ends, and what may follow from argument `i` on: how many, and how they are arranged.
+    pub fn parse(call: &Call<'_>, i: usize) -> Result<Self, Error> {
+        let (from, to) = (end_at(call, 3)?, end_at(call, 4)?);
+        if call.len() == i {
+            return Ok(Self { from, to, most: 1, least: 1, order: Order::Reversed });
+        }
+        let is_exact = call.is(i, "exactly");
+        if call.len() != i + 3 || !is_exact && !call.is(i, "count") {
             return Err(Error::Syntax);
         }
-        most = call.count(6, 1, "ERR count should be greater than 0")?;
-        least = if is_exact { most } else { 1 };
-        order = match () {
-            () if call.is(7, "obo") => Order::Reversed,
-            () if call.is(7, "bulk") => Order::Kept,
+        let most = call.count(i + 1, 1, "ERR count should be greater than 0")?;
+        let order = match () {
+            () if call.is(i + 2, "obo") => Order::Reversed,
+            () if call.is(i + 2, "bulk") => Order::Kept,
             () => return Err(Error::Syntax),
         };
+        Ok(Self { from, to, most, least: if is_exact { most } else { 1 }, order })
     }
+}
+
+pub(super) fn move_many(
+    slots: &mut Slots<'_>,
+    &Many { from, to, most, least, order }: &Many,
+    call: &Call<'_>,
+    reply: &mut Reply,
+) -> Result<Effects, Error> {
     if !can_move(slots, least)? {
         reply.nil_array();
         return Ok(Effects::new());

@@ -208,7 +208,8 @@ impl Owner {
         let calls = &server.stats.calls;
         let timed = calls.sample(range.len()).map(|offset| at + offset);
         while at < range.end && batch.reply.len() < FLUSH {
-            let Batch { input, spans, requests, keys, reply, now, asker, lacks_room } = &mut *batch;
+            let Batch { input, spans, requests, keys, reply, now, asker, fieldsets, lacks_room } = &mut *batch;
+            let fieldsets = fieldsets.as_deref();
             let request = &requests[at];
             let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
             if at > range.start && command.flags.has(Flags::DENYOOM) && !server.has_room() {
@@ -223,7 +224,7 @@ impl Owner {
                 return server.stats.add_tally(&tally);
             }
             let spans = &spans[request.spans()];
-            let call = Call { input, spans, command, now: *now, db, asker: *asker, server: &server };
+            let call = Call { input, spans, command, now: *now, db, asker: *asker, fieldsets, server: &server };
             let keys = &keys[request.keys()];
             if let Run::Long(long) = command.spec.run
                 && aside::is_called_for(long, &self.owned(), keys, &call)
@@ -261,7 +262,8 @@ impl Owner {
         let Verdict::Run(command) = requests[at].verdict else { unreachable!("a walk can run") };
         let Run::Walk(run) = command.spec.run else { unreachable!("only walks wait here") };
         let spans = &spans[requests[at].spans()];
-        let call = Call { input, spans, command, now: *now, db: walking.db, asker: *asker, server: &server };
+        let call =
+            Call { input, spans, command, now: *now, db: walking.db, asker: *asker, fieldsets: None, server: &server };
         let mark = reply.mark();
         let begun = Instant::now();
         fault::point("walk.slice");

@@ -60,7 +60,8 @@ impl Sharded {
 
     /// Runs requests until one needs slices (a walk), one has to wait, or the replies are large; returns where it stopped.
     fn run(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> usize {
-        let Batch { input, spans, requests, keys, reply, now, asker, lacks_room } = batch;
+        let Batch { input, spans, requests, keys, reply, now, asker, fieldsets, lacks_room } = batch;
+        let fieldsets = fieldsets.as_deref();
         let tally = Tally::default();
         let mut ready = Ready::default();
         let mut at = range.start;
@@ -87,7 +88,8 @@ impl Sharded {
                     break 'windows;
                 }
                 let spans = &spans[request.spans()];
-                let call = Call { input, spans, command, now: *now, db, asker: *asker, server: &self.server };
+                let call =
+                    Call { input, spans, command, now: *now, db, asker: *asker, fieldsets, server: &self.server };
                 let begun = (timed == Some(at)).then(Instant::now);
                 let has_run = self.run_one(&mut lock, &call, &keys[request.keys()], reply, &tally, &mut ready);
                 let is_left = !has_run && matches!(command.spec.run, Run::Long(_));
@@ -310,7 +312,8 @@ impl Sharded {
                 let Verdict::Run(command) = requests[at].verdict else { unreachable!("checked by the caller") };
                 let Run::Walk(run) = command.spec.run else { unreachable!("checked by the caller") };
                 let spans = &spans[requests[at].spans()];
-                let call = Call { input, spans, command, now: *now, db, asker: *asker, server: &self.server };
+                let call =
+                    Call { input, spans, command, now: *now, db, asker: *asker, fieldsets: None, server: &self.server };
                 let mark = reply.mark();
                 let mut keyspace = Unheld { shards: &self.shards, env: &self.server.env };
                 fault::point("walk.slice");
