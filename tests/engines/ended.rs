@@ -80,7 +80,8 @@ async fn nothing_is_left<E: Engine>(server: Arc<Server>, engine: E) {
         let ids: Vec<u64> = peers.iter().map(|peer| peer.client.upgrade().expect("is served").id).collect();
         for (i, peer) in peers.iter_mut().enumerate() {
             let id = |which: usize| ids.get(which).map_or(String::new(), u64::to_string);
-            let text = STATES[i].replace("ME", &id(i)).replace("NEXT", &id(i + 1)).replace("BEFORE", &id(i.wrapping_sub(1)));
+            let text =
+                STATES[i].replace("ME", &id(i)).replace("NEXT", &id(i + 1)).replace("BEFORE", &id(i.wrapping_sub(1)));
             peer.stream.write_all(text.as_bytes()).await.expect("is read");
         }
         // All have come where they were to: five wait, the one with a timeout does not any more.
