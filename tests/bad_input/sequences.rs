@@ -4,8 +4,9 @@
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::others::{GROWTH_MAX, Others};
 use crate::support::server::PATIENCE;
-use crate::support::{Client, Peer, Server, Value};
+use crate::support::{Client, Peer, Server, Value, each_engine};
 
 /// Commands that change what a connection is, or depend on it. `SELF` is the connection's own address.
 const STEPS: &[&str] = &[
@@ -332,4 +333,25 @@ fn random_sequences_answer_alike() {
         })
         .collect();
     compare(&sequences, seed);
+}
+
+each_engine! {
+    /// A pause is for others as well.
+    fn others_notice_nothing_of_two_steps(peer) {
+        let server = peer.start_small();
+        let mut others = Others::of(&server, "");
+        let steps = || STEPS.iter().filter(|step| !step.starts_with("CLIENT PAUSE"));
+        for first in steps() {
+            others.notice_nothing(&server, GROWTH_MAX, first, || {
+                for second in steps() {
+                    let mut client = server.client();
+                    let input = format!("{first}\r\n{second}\r\n").replace("SELF", &client.local_addr().to_string());
+                    client.send(input);
+                    client.finish_sending();
+                    // A client that was killed gets no orderly end.
+                    client.read_until_silence(PATIENCE);
+                }
+            });
+        }
+    }
 }
