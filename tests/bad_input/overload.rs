@@ -120,7 +120,7 @@ each_engine! {
             while clients.len() < MOST - 2 {
                 clients.push(server.client());
                 // No more than the kernel lets wait: it would drop some, and try again after a second.
-                if clients.len() % 100 == 0 {
+                if clients.len().is_multiple_of(100) {
                     clients.last_mut().expect("just pushed").check("PING", "+PONG\r\n");
                 }
             }
