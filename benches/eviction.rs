@@ -2,8 +2,11 @@
 //!
 //! One trace of Zipf 0.99 for all servers at the same pace: a GET, and a SET of what was missing. The clocks of accesses
 //! count seconds, so a server alone, and faster, would see another trace. `maxmemory` is what each server takes for a
-//! tenth of the keys, corrected during the first half until it holds as many. Then many writers send values of mixed sizes, far more than fits, and the peak of the resident set
-//! is compared with what a control group would need: 1.25 x maxmemory + 64 MB.
+//! tenth of the keys, corrected during the first half until it holds as many.
+//!
+//! Then many writers send values of all types and sizes, far more than fits, to a server in a control group that may have
+//! 1.25 x maxmemory + 64 MB: the kernel ends whoever needs more. Where no control group can be made (it takes root), the
+//! peak of the resident set alone is compared with that.
 //!
 //!     cargo bench --bench eviction
 
@@ -16,8 +19,10 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 
 use harness::Result;
+use harness::cgroup::Cgroup;
 use harness::client::{Client, Reply};
 use harness::keys::{Rng, Sampler, Spread};
+use harness::process::rss_kib_max;
 use harness::server::{self, Server, Spec};
 use harness::shared::Shared;
 use harness::table::Table;
@@ -38,9 +43,9 @@ struct Options {
         default_value = "allkeys-lru,allkeys-lfu,allkeys-random,volatile-lru,volatile-lfu"
     )]
     policies: Vec<String>,
-    /// Megabytes that each writer sends; 0 leaves them out.
-    #[arg(long, default_value_t = 100)]
-    written: u64,
+    /// For how long the writers write; 0 leaves them out.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
     /// `maxmemory` of the writers' server in megabytes.
     #[arg(long, default_value_t = 200)]
     limit: u64,
@@ -62,7 +67,7 @@ fn main() -> ExitCode {
     if options.shared.quick {
         options.keys = options.keys.min(100_000);
         options.reads = options.reads.min(100_000);
-        options.written = options.written.min(20);
+        options.seconds = options.seconds.min(2);
         options.limit = options.limit.min(50);
     }
     options.shared.run("eviction", || run(&options))
@@ -78,7 +83,7 @@ fn run(options: &Options) -> Result<()> {
         let pace = (options.reads * specs.len() as u64) as f64 / began.elapsed().as_secs_f64();
         for cache in &mut caches {
             let rate = cache.hits as f64 * 100.0 / (options.reads - options.reads / 2) as f64;
-            let keys = cache.keys()?;
+            let keys = cache.client.size()?;
             eprintln!("{policy}: {}: {rate:.2} %", cache.server.spec.name);
             rates.row(vec![
                 policy.clone(),
@@ -89,23 +94,37 @@ fn run(options: &Options) -> Result<()> {
             ]);
         }
     }
-    let mut memory = Table::new(&["server", "used at the end", "resident at most", "allowed", "evicted", "written"]);
-    for spec in specs.iter().filter(|_| options.written > 0) {
-        memory.row(outgrown(spec, options)?);
+    let mut memory = Table::new(&[
+        "server",
+        "used at the end",
+        "resident at most",
+        "control group at most",
+        "allowed",
+        "OOM kills",
+        "evicted",
+        "written",
+    ]);
+    let mut failed = Vec::new();
+    for spec in specs.iter().filter(|_| options.seconds > 0) {
+        match outgrown(spec, options) {
+            Ok(cells) => memory.row(cells),
+            Err(error) => failed.push(format!("{}: {error}", spec.name)),
+        }
     }
     println!("\n{}\n{}", rates.text(2), memory.text(1));
     let body = format!(
         "* {} reads of {} keys, Zipf 0.99, values of {VALUE} B, seed {SEED}; the second half counts\n\n{}\n\
-         {} writers, {} MB each, values of 10 B to 64 KB, maxmemory {} MB, allkeys-lru.\n\n{}",
+         {} writers for {} s, all types, values of 64 B to 64 KB, maxmemory {} MB, allkeys-lru.\n\n{}",
         options.reads,
         options.keys,
         rates.markdown(2),
         options.writers,
-        options.written,
+        options.seconds,
         options.limit,
         memory.markdown(1)
     );
-    options.shared.report("eviction", "Hit rates and memory under eviction", &conditions, &body)
+    options.shared.report("eviction", "Hit rates and memory under eviction", &conditions, &body)?;
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
 /// A server that is used as a cache.
@@ -132,7 +151,7 @@ impl Cache {
         for keys in fitting.chunks(1000) {
             cache.set(keys)?;
         }
-        cache.limit = info(&mut cache.client, "used_memory")? as i64;
+        cache.limit = cache.client.info("used_memory")? as i64;
         cache.command("FLUSHALL SYNC")?;
         cache.command(&format!("CONFIG SET maxmemory {} maxmemory-policy {policy}", cache.limit))?;
         Ok(cache)
@@ -145,19 +164,12 @@ impl Cache {
         }
     }
 
-    fn keys(&mut self) -> Result<i64> {
-        match self.client.say("DBSIZE")? {
-            Reply::Integer(keys) => Ok(keys),
-            reply => Err(format!("DBSIZE: {reply:?}")),
-        }
-    }
-
     /// Once keys are evicted, moves the limit by what the missing ones, or those too many, take.
     fn correct(&mut self, wanted: u64) -> Result<()> {
         /// About what a key takes with its value.
         const KEY: i64 = 160;
-        if info(&mut self.client, "evicted_keys")? > 0 {
-            self.limit += (wanted as i64 - self.keys()?) * KEY;
+        if self.client.info("evicted_keys")? > 0 {
+            self.limit += (wanted as i64 - self.client.size()? as i64) * KEY;
             self.command(&format!("CONFIG SET maxmemory {}", self.limit))?;
         }
         Ok(())
@@ -207,74 +219,94 @@ fn trace(caches: &mut [Cache], options: &Options) -> Result<()> {
 }
 
 /// Writes far more than fits; the cells of a row.
+///
+/// # Errors
+/// When the server does not survive it.
 fn outgrown(spec: &Spec, options: &Options) -> Result<Vec<String>> {
-    let server = options.shared.start(spec)?;
-    let mut client = Client::connect(server.address)?;
     let limit = options.limit << 20;
+    let allowed = limit * 5 / 4 + (64 << 20);
+    let group = Cgroup::new(allowed);
+    if let Err(why) = &group {
+        eprintln!("no control group: {why}");
+    }
+    let group = group.ok();
+    // Dropped before its group.
+    let server = options.shared.start(&group.as_ref().map_or_else(|| spec.clone(), |group| group.confine(spec)))?;
+    let mut client = Client::connect(server.address)?;
     client.say(&format!("CONFIG SET maxmemory {limit} maxmemory-policy allkeys-lru"))?;
     let began = Instant::now();
-    std::thread::scope(|scope| {
+    let written = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..options.writers)
             .map(|writer| {
-                let address = server.address;
-                scope.spawn(move || write(address, writer, options.written << 20))
+                let (address, end) = (server.address, began + Duration::from_secs(options.seconds));
+                scope.spawn(move || write(address, writer, end))
             })
             .collect();
-        writers.into_iter().try_for_each(|writer| writer.join().map_err(|_| "a writer panicked".to_owned())?)
-    })?;
+        writers
+            .into_iter()
+            .map(|writer| writer.join().map_err(|_| "a writer panicked".to_owned())?)
+            .sum::<Result<u64>>()
+    });
     let seconds = began.elapsed().as_secs_f64();
+    let kills = group.as_ref().map(Cgroup::kills).transpose()?;
+    if let Some(kills) = kills.filter(|&kills| kills > 0) {
+        return Err(format!("{kills} OOM kills with {allowed} bytes after {seconds:.0} s"));
+    }
+    let written = written?;
     // What is freed in the background.
     std::thread::sleep(Duration::from_millis(100));
-    let most = peak_kib(server.pid())? * 1024;
-    let allowed = limit * 5 / 4 + (64 << 20);
-    let used = info(&mut client, "used_memory")?;
-    let evicted = info(&mut client, "evicted_keys")?;
+    let most = rss_kib_max(server.pid())? * 1024;
+    let (used, evicted) = (client.info("used_memory")?, client.info("evicted_keys")?);
     let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / f64::from(1 << 20));
     eprintln!("{}: {} resident at most, {} allowed", spec.name, mb(most), mb(allowed));
     Ok(vec![
         spec.name.clone(),
         mb(used),
         mb(most),
+        group.as_ref().and_then(Cgroup::bytes_max).map_or("-".into(), mb),
         mb(allowed),
+        kills.map_or("-".into(), |kills| kills.to_string()),
         evicted.to_string(),
-        format!("{}/s", mb((((options.written * options.writers) << 20) as f64 / seconds) as u64)),
+        format!("{}/s", mb((written as f64 / seconds) as u64)),
     ])
 }
 
-/// Sends so many bytes of values, as many of 10 to 20 B as of 32 to 64 KB.
-fn write(address: std::net::SocketAddr, writer: u64, bytes: u64) -> Result<()> {
+/// Commands that write a value, before the value, for each type: the words, among them the key (`KEY`) and a number (`N`).
+const WRITES: [&[&str]; 6] = [
+    &["SET", "s:KEY"],
+    &["RPUSH", "l:KEY"],
+    &["SADD", "m:KEY"],
+    &["HSET", "h:KEY", "f:N"],
+    &["ZADD", "z:KEY", "N"],
+    &["XADD", "x:KEY", "*", "f"],
+];
+
+/// Writes values until the end, as many of 64 to 128 B as of 32 to 64 KB; returns their bytes.
+fn write(address: std::net::SocketAddr, writer: u64, end: Instant) -> Result<u64> {
     let mut client = Client::connect(address)?;
     let mut rng = Rng::new(SEED + writer);
-    let value = vec![b'x'; 64 << 10];
+    let mut value = vec![b'x'; 64 << 10];
     let mut sent = 0;
-    while sent < bytes {
+    while Instant::now() < end {
         let (mut requests, mut count) = (Vec::new(), 0);
         while requests.len() < 16 << 10 {
-            let len = (10.0 * 6553.6_f64.powf(rng.unit())) as usize;
-            let key = format!("key:{}", rng.below(10_000_000));
-            requests.extend_from_slice(format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${len}\r\n", key.len()).as_bytes());
+            let len = (64.0 * 1024.0_f64.powf(rng.unit())) as usize;
+            let (key, number) = (rng.below(100_000).to_string(), rng.below(1000).to_string());
+            // No two members of a set or a sorted set are the same.
+            value[..8].copy_from_slice(format!("{:08x}", rng.below(1 << 32)).as_bytes());
+            let words = WRITES[rng.below(WRITES.len() as u64) as usize];
+            requests.extend_from_slice(format!("*{}\r\n", words.len() + 1).as_bytes());
+            for word in words {
+                let word = word.replace("KEY", &key).replace('N', &number);
+                requests.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+            }
+            requests.extend_from_slice(format!("${len}\r\n").as_bytes());
             requests.extend_from_slice(&value[..len]);
             requests.extend_from_slice(b"\r\n");
+            sent += len as u64;
             count += 1;
         }
-        sent += requests.len() as u64;
         client.pipeline(&requests, count)?;
     }
-    Ok(())
-}
-
-fn info(client: &mut Client, name: &str) -> Result<u64> {
-    let reply = client.say("INFO all")?;
-    let Reply::Bulk(text) = reply else { return Err(format!("INFO: {reply:?}")) };
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    value.and_then(|value| value.trim().parse().ok()).ok_or(format!("INFO tells no {name}"))
-}
-
-/// The most memory that ever was resident, in KiB.
-fn peak_kib(pid: u32) -> Result<u64> {
-    let path = format!("/proc/{pid}/status");
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-    line.trim().trim_end_matches(" kB").parse().map_err(|_| "VmHWM is a number".to_owned())
+    Ok(sent)
 }

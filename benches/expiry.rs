@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 
 use harness::Result;
-use harness::client::{Client, Reply};
+use harness::client::Client;
 use harness::keys::scatter;
 use harness::process::{Usage, machine_cpu_ns, own_cpu_ns};
 use harness::server::{self, Server};
@@ -157,7 +157,7 @@ fn measure(server: &Server, options: &Options) -> Result<Sample> {
         sleep(Duration::from_millis(next.saturating_sub(now_ms())));
         // When it is asked: the answer is from a little later, so no lag is overstated.
         now = now_ms();
-        left = size(&mut client)?;
+        left = client.size()?;
         lags.push(schedule.lag_ms(left, now) as f64);
     }
     let after = usage()?;
@@ -189,16 +189,9 @@ fn fill(client: &mut Client, schedule: &Schedule) -> Result<()> {
         }
         client.pipeline(&requests, (last - first) as usize)?;
     }
-    match size(client)? {
+    match client.size()? {
         size if size == schedule.keys => Ok(()),
         size => Err(format!("{size} of {} keys are there", schedule.keys)),
-    }
-}
-
-fn size(client: &mut Client) -> Result<u64> {
-    match client.say("DBSIZE")? {
-        Reply::Integer(size) => Ok(size as u64),
-        reply => Err(format!("DBSIZE says {reply:?}")),
     }
 }
 

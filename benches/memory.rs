@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use harness::client::{Client, Reply};
+use harness::client::Client;
 use harness::keys::{Sampler, Spread};
 use harness::load::{Keys, Load, Outcome, Plan, each_key};
 use harness::reply::{Dialect, Expect};
@@ -184,11 +184,9 @@ fn bytes_each(row: &Row, spec: &Spec, options: &Options) -> Result<f64> {
     each_key(&server, row.command, row.expect, "key:", 0..commands, VALUE)?;
     let keys = if matches!(row.size, Size::OneKey(_)) { 1 } else { commands };
     // A server that evicted, or dropped writes, must not look small.
-    match Client::connect(server.address)?.say("DBSIZE")? {
-        Reply::Integer(found) if found as u64 == keys => {}
-        reply => {
-            return Err(format!("{keys} keys were filled in but DBSIZE says {reply:?}"));
-        }
+    let found = Client::connect(server.address)?.size()?;
+    if found != keys {
+        return Err(format!("{keys} keys were filled in but {found} are there"));
     }
     let after = settled_rss_kib(&server)?;
     Ok(after.saturating_sub(before) as f64 * 1024.0 / row.count(options) as f64)

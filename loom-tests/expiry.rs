@@ -5,29 +5,32 @@
 #![cfg(kiba_loom)]
 
 use kiba::sync::{Arc, Thread};
-use loom::thread;
-use loom_tests::Model;
+use loom::thread::{self, JoinHandle};
+use loom_tests::{LATER, Model, START};
 
-/// When the models begin, and a time at which what was set for 100 ms is due, whatever the tick.
-const START: u64 = 1_800_000_000_000;
-const LATER: u64 = START + 500;
-
-/// Another thread that runs these requests at the start.
-fn run(model: &Arc<Model>, requests: String) -> thread::JoinHandle<String> {
+/// Another thread that runs a request at the start.
+fn run(model: &Arc<Model>, request: String) -> JoinHandle<String> {
     let model = Arc::clone(model);
-    thread::spawn(move || model.run_at(START, &requests))
+    thread::spawn(move || model.run_at(START, &request))
+}
+
+/// Sweeps a key that is due while another thread runs a request on it (`KEY`); then looks at model, key and thread.
+fn sweep_during(request: &'static str, look: impl Fn(&Model, &str, JoinHandle<String>) + Send + Sync + 'static) {
+    loom::model(move || {
+        let model = Arc::new(Model::new());
+        let key = model.keys().a;
+        model.run_at(START, &format!("SET {key} v PX 100"));
+        let writer = run(&model, request.replace("KEY", &key));
+        model.engine.sweep(LATER);
+        look(&model, &key, writer);
+    });
 }
 
 #[test]
 fn a_deadline_that_is_moved_back_in_time_holds() {
-    loom::model(|| {
-        let model = Arc::new(Model::new());
-        let key = model.keys().a;
-        model.run_at(START, &format!("SET {key} v PX 100"));
-        let writer = run(&model, format!("PEXPIRE {key} 100000"));
-        model.engine.sweep(LATER);
-        let is_moved = writer.join().expect("joins") == ":1\r\n";
-        assert_eq!(model.run_at(LATER, &format!("EXISTS {key}")), if is_moved { ":1\r\n" } else { ":0\r\n" });
+    sweep_during("PEXPIRE KEY 100000", |model, key, writer| {
+        // The key is there if the deadline was moved.
+        assert_eq!(writer.join().expect("joins"), model.run_at(LATER, &format!("EXISTS {key}")));
         // The record is looked at again when its new time has come.
         model.engine.sweep(LATER + 200_000);
         assert_eq!(model.run_at(START, &format!("EXISTS {key}")), ":0\r\n");
@@ -36,12 +39,7 @@ fn a_deadline_that_is_moved_back_in_time_holds() {
 
 #[test]
 fn a_key_that_is_written_anew_stays() {
-    loom::model(|| {
-        let model = Arc::new(Model::new());
-        let key = model.keys().a;
-        model.run_at(START, &format!("SET {key} old PX 100"));
-        let writer = run(&model, format!("SET {key} new"));
-        model.engine.sweep(LATER);
+    sweep_during("SET KEY new", |model, key, writer| {
         assert_eq!(writer.join().expect("joins"), "+OK\r\n");
         model.engine.sweep(LATER + 200_000);
         assert_eq!(model.run_at(LATER, &format!("GET {key}")), "$3\r\nnew\r\n");
@@ -50,12 +48,7 @@ fn a_key_that_is_written_anew_stays() {
 
 #[test]
 fn a_key_that_is_made_lasting_stays_if_it_was_there() {
-    loom::model(|| {
-        let model = Arc::new(Model::new());
-        let key = model.keys().a;
-        model.run_at(START, &format!("SET {key} v PX 100"));
-        let writer = run(&model, format!("PERSIST {key}"));
-        model.engine.sweep(LATER);
+    sweep_during("PERSIST KEY", |model, key, writer| {
         let is_there = model.run_at(START, &format!("EXISTS {key}"));
         // What was there after the sweep, and is to last, lasts; what was removed could not be made lasting any more.
         let is_lasting = writer.join().expect("joins");
@@ -72,19 +65,7 @@ fn a_deadline_that_comes_while_the_sweeper_goes_to_sleep_wakes_it() {
         let sweeper = Thread::default();
         model.server.env.agenda.set_sweeper(sweeper.clone());
         let writer = run(&model, format!("SET {key} v PX 100"));
-        // As its thread does, but for looking once a second in any case. The time passes when there is something to wait for.
-        let mut now = START;
-        loop {
-            let idle = model.engine.sweep(now);
-            if model.server.env.expired.load(kiba::sync::Ordering::Relaxed) == 1 {
-                break;
-            }
-            if idle.as_millis() < 1000 {
-                now = LATER;
-            } else {
-                sweeper.park();
-            }
-        }
+        model.sweep_until(1, &sweeper);
         assert_eq!(writer.join().expect("joins"), "+OK\r\n");
     });
 }

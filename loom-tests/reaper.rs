@@ -4,24 +4,10 @@
 //! no place is not freed at all).
 #![cfg(kiba_loom)]
 
-use kiba::store::reaper::{Garbage, Reaper};
+use kiba::store::reaper::Reaper;
 use kiba::sync::{Arc, AtomicUsize, Ordering};
 use loom::thread;
-
-/// Counts how often it is freed.
-struct Large(Arc<AtomicUsize>);
-
-impl Garbage for Large {
-    fn is_heavy(&self) -> bool {
-        true
-    }
-}
-
-impl Drop for Large {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
+use loom_tests::Large;
 
 #[test]
 fn everything_is_freed_once_and_no_more_waits_than_may() {

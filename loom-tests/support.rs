@@ -22,7 +22,12 @@ use kiba::server::Server;
 use kiba::server::block::End;
 use kiba::server::clients::Client;
 use kiba::session::Session;
-use kiba::sync::{Arc, Condvar, Mutex, lock};
+use kiba::store::reaper::Garbage;
+use kiba::sync::{Arc, AtomicUsize, Condvar, Mutex, Ordering, Thread, lock};
+
+/// When models with deadlines begin, and a time at which what was set for less than 400 ms is due, whatever the tick.
+pub const START: u64 = 1_800_000_000_000;
+pub const LATER: u64 = START + 500;
 
 /// An engine with two shards, and a key in each.
 pub struct Model<E = Sharded> {
@@ -79,6 +84,21 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// Counts how often it is freed.
+pub struct Large(pub Arc<AtomicUsize>);
+
+impl Garbage for Large {
+    fn is_heavy(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Keys of different shards: the first is in shard 0.
 pub struct Keys {
     pub a: String,
@@ -97,6 +117,23 @@ impl Model {
         // Makes the database here: its `OnceLock` is std's, which loom does not know to order anything.
         model.run("EXISTS nothing");
         model
+    }
+
+    /// Sweeps as the sweeper's thread does, but for looking once a second in any case, until so many keys have expired.
+    /// The time passes, from [`START`] to [`LATER`], when there is something to wait for.
+    pub fn sweep_until(&self, expired: u64, sweeper: &Thread) {
+        let mut now = START;
+        loop {
+            let idle = self.engine.sweep(now);
+            if self.server.env.expired.load(Ordering::Relaxed) == expired {
+                return;
+            }
+            if idle.as_millis() < 1000 {
+                now = LATER;
+            } else {
+                sweeper.park();
+            }
+        }
     }
 }
 

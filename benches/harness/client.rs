@@ -49,6 +49,29 @@ impl Client {
         self.ask(&command.split(' ').map(str::as_bytes).collect::<Vec<_>>())
     }
 
+    /// Number of keys.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn size(&mut self) -> Result<u64> {
+        match self.say("DBSIZE")? {
+            Reply::Integer(size) => Ok(size as u64),
+            reply => Err(format!("DBSIZE: {reply:?}")),
+        }
+    }
+
+    /// A number that INFO tells.
+    ///
+    /// # Errors
+    /// As [`Client::ask`], or there is no such number.
+    pub fn info(&mut self, name: &str) -> Result<u64> {
+        let reply = self.say("INFO all")?;
+        let Reply::Bulk(text) = reply else { return Err(format!("INFO: {reply:?}")) };
+        let text = String::from_utf8_lossy(&text);
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.and_then(|value| value.trim().parse().ok()).ok_or(format!("INFO tells no {name}"))
+    }
+
     /// Sends a command without waiting for its reply.
     ///
     /// # Errors

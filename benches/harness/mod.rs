@@ -9,6 +9,7 @@
 #![allow(unused_imports)]
 
 pub mod batch;
+pub mod cgroup;
 pub mod client;
 pub mod keys;
 pub mod load;

@@ -51,9 +51,21 @@ impl Usage {
 /// # Errors
 /// When the process is gone.
 pub fn rss_kib(pid: u32) -> Result<u64> {
+    status_kib(pid, "VmRSS:")
+}
+
+/// The most memory that ever was resident, in KiB.
+///
+/// # Errors
+/// When the process is gone.
+pub fn rss_kib_max(pid: u32) -> Result<u64> {
+    status_kib(pid, "VmHWM:")
+}
+
+fn status_kib(pid: u32, name: &str) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-    Ok(field(&text, "VmRSS:"))
+    Ok(field(&text, name))
 }
 
 /// CPU time of this process, user and system, in ns.

@@ -1,14 +1,12 @@
 //! Expiry against many writers: what is to last lasts, what is due goes, and nothing is left behind.
 
 use kiba::sync::{Arc, Ordering, Thread};
-use loom_tests::Model;
+use loom_tests::{LATER, Model, START};
 use shuttle::thread;
 
 use crate::chance::explore;
 
 const TESTS: usize = 2;
-const START: u64 = 1_800_000_000_000;
-const LATER: u64 = START + 500;
 
 #[test]
 fn a_key_whose_deadline_was_moved_stays_until_then() {
@@ -50,19 +48,7 @@ fn the_sweeper_never_sleeps_past_a_deadline() {
                 thread::spawn(move || model.run_at(START, &format!("SET k{number} v PX {}", 100 + 20 * number)))
             })
             .collect();
-        // As its thread does, but for looking once a second in any case. The time passes when there is something to wait for.
-        let mut now = START;
-        loop {
-            let idle = model.engine.sweep(now);
-            if model.server.env.expired.load(Ordering::Relaxed) == 6 {
-                break;
-            }
-            if idle.as_millis() < 1000 {
-                now = LATER;
-            } else {
-                sweeper.park();
-            }
-        }
+        model.sweep_until(6, &sweeper);
         writers.into_iter().for_each(|writer| assert_eq!(writer.join().expect("joins"), "+OK\r\n"));
     });
 }

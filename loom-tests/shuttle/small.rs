@@ -3,9 +3,9 @@
 use kiba::memory::stripes::Stripes;
 use kiba::server::gate::Gate;
 use kiba::server::{Pause, PauseMode};
-use kiba::store::reaper::{Garbage, Reaper};
+use kiba::store::reaper::Reaper;
 use kiba::sync::{Arc, AtomicUsize, Ordering};
-use loom_tests::block_on;
+use loom_tests::{Large, block_on};
 use shuttle::thread;
 
 use crate::chance::explore;
@@ -31,21 +31,6 @@ fn what_sixteen_threads_have_counted_is_counted() {
         threads.into_iter().for_each(|thread| thread.join().expect("joins"));
         assert_eq!(stripes.sum(), (1 << 15) - 1);
     });
-}
-
-/// Counts how often it is freed.
-struct Large(Arc<AtomicUsize>);
-
-impl Garbage for Large {
-    fn is_heavy(&self) -> bool {
-        true
-    }
-}
-
-impl Drop for Large {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 #[test]

@@ -113,7 +113,8 @@ impl Evictor {
         }
         let begun = Instant::now();
         let time = time(config.maxmemory_eviction_tenacity()).map_or(SLICE, |time| time.min(SLICE));
-        let draw = Draw { policy, server, now: now(), samples: config.maxmemory_samples() as usize };
+        let databases = (0..space.databases()).filter(|&db| space.is_used(db)).collect();
+        let draw = Draw { policy, server, now: now(), samples: config.maxmemory_samples() as usize, databases };
         let spare = (config.maxmemory() / 1024).min(SPARE_MAX);
         let mut pool = self.pool();
         pool.begin(policy);
@@ -160,6 +161,8 @@ struct Draw<'a> {
     server: &'a Server,
     now: u64,
     samples: usize,
+    /// Those in use when the call began.
+    databases: SmallVec<[u16; 16]>,
 }
 
 impl Draw<'_> {
@@ -187,7 +190,7 @@ impl Draw<'_> {
 
     /// Visits about `wanted` random keys that may go; false when there is none.
     fn sample(&self, space: &mut dyn Keyspace, wanted: usize, visit: &mut dyn FnMut(PartId, &Entry)) -> bool {
-        let databases: SmallVec<[u16; 16]> = (0..space.databases()).filter(|&db| space.is_used(db)).collect();
+        let databases = &self.databases;
         if databases.is_empty() || self.policy.is_volatile() && self.server.env.agenda.parts().next().is_none() {
             return false;
         }

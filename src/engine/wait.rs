@@ -18,7 +18,7 @@ use crate::server::Server;
 use crate::server::block::{End, Wait};
 use crate::server::clients::Client;
 use crate::store::waits::Who;
-use crate::sync::{Arc, AtomicU32, Ordering};
+use crate::sync::{Arc, AtomicU32, Ordering, Weak};
 
 /// A key in a database, by its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -198,7 +198,8 @@ impl Waiter {
             part.side.waits_or_new().add(place.hash, self.ticket, self.block.wanted, who);
         }
         crate::fault::point("wait.in.line");
-        self.client.blocked.set(Some(Arc::<Self>::clone(self)));
+        let wait: Weak<Self> = Arc::downgrade(self);
+        self.client.blocked.set(Some(wait));
         // Whoever killed the client before that did not find the waiter.
         if self.client.is_killed() {
             self.end(End::Gone);

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
 
-use crate::sync::Arc;
+use crate::sync::{Arc, Weak};
 
 /// Why a wait ends without what was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,27 +24,31 @@ pub trait Wait: Debug + Send + Sync {
     fn end(&self, how: End) -> bool;
 }
 
-/// The wait of a connection, while there is one.
+/// The wait of a connection, while there is one. A wait owns its client, so it is not owned here: however a wait comes to
+/// its end, the two do not keep each other.
 #[derive(Debug, Default)]
-pub struct Blocked(Mutex<Option<Arc<dyn Wait>>>);
+pub struct Blocked(Mutex<Option<Weak<dyn Wait>>>);
 
 impl Blocked {
-    pub fn set(&self, wait: Option<Arc<dyn Wait>>) {
+    pub fn set(&self, wait: Option<Weak<dyn Wait>>) {
         *self.lock() = wait;
     }
 
     pub fn is_blocked(&self) -> bool {
-        self.lock().is_some()
+        self.wait().is_some()
     }
 
     /// Ends the wait, if there is one; see [`Wait::end`].
     pub fn end(&self, how: End) -> bool {
         // Not while the mutex is held, which is a leaf.
-        let wait = self.lock().clone();
-        wait.is_some_and(|wait| wait.end(how))
+        self.wait().is_some_and(|wait| wait.end(how))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<dyn Wait>>> {
+    fn wait(&self) -> Option<Arc<dyn Wait>> {
+        self.lock().as_ref().and_then(Weak::upgrade)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Weak<dyn Wait>>> {
         // Replaced whole, so a panic cannot leave it half written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

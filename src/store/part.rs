@@ -445,11 +445,15 @@ impl<'a> Part<'a> {
 
     /// Records that the key with `hash` is to be looked at when `deadline` has passed.
     pub(super) fn add_deadline(&mut self, hash: u64, deadline: u64, now: u64) {
-        let tick = tick_of(deadline);
+        /// A second: a batch's time, and the sweeper's, may differ by less.
+        const CLOCK_WAS_PUT_BACK: u64 = 1000 / TICK_MS;
+        let (tick, start) = (tick_of(deadline), now / TICK_MS);
+        let wheel = self.side.wheel.get_or_insert_with(|| Box::new(Wheel::starting_at(start)));
         // Stale records go when they are due; this keeps a client that sets ever new deadlines from piling them up.
-        let wheel = self.side.wheel.get_or_insert_with(|| Box::new(Wheel::starting_at(now / TICK_MS)));
-        if wheel.len() > 2 * (self.side.volatile as usize + self.side.timed as usize) + 64 {
-            self.prune_wheel(hash);
+        let are_many = wheel.len() > 2 * (self.side.volatile as usize + self.side.timed as usize) + 64;
+        // A wheel that is ahead would keep the key until the clock is there again.
+        if are_many || start + CLOCK_WAS_PUT_BACK < wheel.now() {
+            self.prune_wheel(hash, start);
         } else {
             wheel.insert(tick, token_of(hash));
         }
@@ -460,10 +464,13 @@ impl<'a> Part<'a> {
     ///
     /// Looks only at what is recorded, so that its cost is shared by those who left the records behind, however many
     /// keys the table holds: taking and releasing one lock with a time to live is a usual load.
-    fn prune_wheel(&mut self, hash: u64) {
+    ///
+    /// * `start`: the tick at which it is now.
+    fn prune_wheel(&mut self, hash: u64, start: u64) {
         let hasher = &self.env.hasher;
         let Some(wheel) = &mut self.side.wheel else { return };
         let mut tokens = wheel.drain();
+        **wheel = Wheel::starting_at(start);
         tokens.push(token_of(hash));
         tokens.sort_unstable();
         tokens.dedup();
@@ -671,6 +678,26 @@ pub(super) mod tests {
         owned.slot(b"k", START, |slot| slot.set(content(b"v"), Deadline::At(START + 100)));
         let due = owned.env.agenda.next_tick().expect("scheduled");
         assert!((START / TICK_MS..=tick_of(START + 100)).contains(&due), "{due}");
+    }
+
+    #[test]
+    fn what_is_set_after_the_clock_was_put_back_expires_in_time() {
+        const HOUR: u64 = 3_600_000;
+        let mut owned = Owned::new();
+        owned.slot(b"late", START, |slot| slot.set(content(b"v"), Deadline::At(START + 3 * HOUR)));
+        owned.slot(b"soon", START, |slot| slot.set(content(b"v"), Deadline::At(START + HOUR / 2)));
+        while owned.part().expire(START + HOUR, 16) {}
+        assert_eq!(owned.table.len(), 1);
+        owned.slot(b"new", START, |slot| slot.set(content(b"v"), Deadline::At(START + 100)));
+        let next = owned.env.agenda.next_tick().expect("scheduled");
+        assert!(next <= tick_of(START + 100), "{} ms late", (next - tick_of(START + 100)) * TICK_MS);
+        while owned.part().expire(START + 200, 16) {}
+        assert_eq!(owned.table.len(), 1);
+        // What was there before is due when it was.
+        while owned.part().expire(START + 3 * HOUR - 100, 16) {}
+        assert_eq!(owned.table.len(), 1);
+        while owned.part().expire(START + 3 * HOUR + 100, 16) {}
+        assert!(owned.table.is_empty());
     }
 
     #[test]

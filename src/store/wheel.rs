@@ -118,6 +118,11 @@ impl Wheel {
         self.first().map(|(_, _, start)| start)
     }
 
+    /// The tick before which everything has been handled.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
     /// Number of tokens, stale ones included.
     pub fn len(&self) -> usize {
         self.records

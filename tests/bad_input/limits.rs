@@ -87,6 +87,10 @@ each_engine! {
         for _ in 0..1000 {
             client.check("PING", "+PONG\r\n");
         }
+        // It rests, instead of trying again and again: less than half of a core.
+        let ticks = server.cpu_ticks();
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(server.cpu_ticks() - ticks < 25, "{} ticks of 10 ms", server.cpu_ticks() - ticks);
         // It tells once, not each time that it tries.
         assert_eq!(server.log().matches("cannot accept connections").count(), 1, "{}", server.log());
         server.limit_open_files(None);

@@ -6,6 +6,8 @@ mod support;
 mod arguments;
 mod limits;
 mod memory;
+mod others;
+mod overload;
 mod rows;
 mod sequences;
 mod states;

@@ -4,8 +4,9 @@
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::others::{GROWTH_MAX, Others};
 use crate::support::server::PATIENCE;
-use crate::support::{Client, Peer, Server, Value};
+use crate::support::{Client, Peer, Server, Value, each_engine};
 
 /// Commands that change what a connection is, or depend on it. `SELF` is the connection's own address.
 const STEPS: &[&str] = &[
@@ -232,6 +233,10 @@ fn differs_on_purpose(steps: &[&str], end: End) -> bool {
     if before("CLIENT TRACKING ON BCAST", "RESET") || before("CLIENT TRACKING ON BCAST", "CLIENT TRACKING OFF") {
         return true;
     }
+    // Redis does not tell those who keep copies that all of them are of another database.
+    if before("CLIENT TRACKING ON", "SWAPDB") && before("HELLO 3", "SWAPDB") {
+        return true;
+    }
     // Pushes come after the batch, and a client that speaks RESP2 by then gets none.
     if before("CLIENT TRACKING ON", "HELLO 2") && before("HELLO 3", "HELLO 2") {
         return true;
@@ -332,4 +337,25 @@ fn random_sequences_answer_alike() {
         })
         .collect();
     compare(&sequences, seed);
+}
+
+each_engine! {
+    /// A pause is for others as well.
+    fn others_notice_nothing_of_two_steps(peer) {
+        let server = peer.start_small();
+        let mut others = Others::of(&server, "");
+        let steps = || STEPS.iter().filter(|step| !step.starts_with("CLIENT PAUSE"));
+        for first in steps() {
+            others.notice_nothing(&server, GROWTH_MAX, first, || {
+                for second in steps() {
+                    let mut client = server.client();
+                    let input = format!("{first}\r\n{second}\r\n").replace("SELF", &client.local_addr().to_string());
+                    client.send(input);
+                    client.finish_sending();
+                    // A client that was killed gets no orderly end.
+                    client.read_until_silence(PATIENCE);
+                }
+            });
+        }
+    }
 }

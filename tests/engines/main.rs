@@ -4,6 +4,7 @@
 mod support;
 
 mod concurrency;
+mod ended;
 mod model;
 mod property;
 mod shutdown;

@@ -21,6 +21,7 @@ macro_rules! each_engine {
             $(#[$meta])*
             fn $name($peer: $crate::support::Peer) $body
 
+            $(#[$meta])*
             mod $name {
                 #[test]
                 fn sharded() {
@@ -44,6 +45,7 @@ macro_rules! same_as_redis {
             $(#[$meta])*
             fn $name($peer: $crate::support::Peer) $body
 
+            $(#[$meta])*
             mod $name {
                 #[test]
                 fn sharded() {

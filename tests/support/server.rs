@@ -221,8 +221,20 @@ impl Server {
     }
 }
 
+/// Whether servers watch themselves (`cargo xtask asan`): what they leak is known only when they end by themselves.
+fn are_watched() -> bool {
+    std::env::var_os("KIBA_SANITIZER").is_some()
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
+        if are_watched() && self.peer != Peer::Redis && !std::thread::panicking() {
+            if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+                self.signal(Signal::TERM);
+            }
+            let status = self.wait();
+            assert!(status.success(), "{status}\n{}", self.log());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.directory);

@@ -1,11 +1,11 @@
 //! One server, a connection that misbehaves, and others that must not notice.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::file::{Answer, File, Row};
+use crate::others::{GROWTH_MAX, Others, pong_max};
 use crate::rows::repeat;
 use crate::support::client::{encode, words};
-use crate::support::server::is_optimised;
 use crate::support::{Client, Peer, Server};
 
 /// What a connection is in the middle of.
@@ -45,16 +45,6 @@ impl State {
     }
 }
 
-/// How long another connection waits for its PONG at most, beyond what one of an idle server waits at the same time. What
-/// needs every part of the key space at one moment takes half a millisecond of it, and fifty times as long without optimisation.
-fn pong_max() -> Duration {
-    Duration::from_millis(if is_optimised() { 10 } else { 500 })
-}
-
-/// By how much a server may grow while it deals with a case. None of them sends more than a few kilobytes, but a thread's
-/// first allocations take segments of 8 MiB.
-const GROWTH_MAX: u64 = 16 << 20;
-
 /// A machine that stands still looks like a slow server, and a thread's first allocation like a large one: what fails
 /// so often, does.
 const ATTEMPTS: usize = 8;
@@ -64,9 +54,7 @@ pub struct Stage {
     servers: [Server; 2],
     /// A connection to each of them.
     clients: [Client; 2],
-    watcher: Client,
-    /// Of a server that has nothing else to do.
-    idle: (Client, Server),
+    others: Others,
     /// Removes every key that a case may leave behind.
     clear: Vec<u8>,
     data: Vec<(String, Vec<u8>)>,
@@ -83,15 +71,14 @@ impl Stage {
             servers[0].client().check("PING", "+PONG\r\n");
         }
         let clients = [servers[0].client(), servers[1].client()];
-        let watcher = servers[0].client();
-        let idle = peer.start();
+        let others = Others::of(&servers[0], "");
         let data: Vec<(String, Vec<Vec<u8>>)> =
             file.data.iter().map(|(key, line)| (key.clone(), words(&repeat(line)))).collect();
         let made = data.iter().filter(|(_, words)| !words[0].starts_with(b"X")).map(|(_, words)| words[1].clone());
         let clear = words("DEL x a b c d none").into_iter().chain(made);
         let clear = encode(&clear.collect::<Vec<_>>());
         let data = data.into_iter().map(|(key, words)| (key, encode(&words))).collect();
-        Self { clear, clients, watcher, idle: (idle.client(), idle), servers, data, cases: 0 }
+        Self { clear, clients, others, servers, data, cases: 0 }
     }
 
     pub fn peer(&self) -> Peer {
@@ -130,7 +117,7 @@ impl Stage {
         self.clients[which].send(begin);
         self.clients[which].read_many(replies);
         if state == State::Paused {
-            self.watcher.check("CLIENT PAUSE 1000000 WRITE", "+OK\r\n");
+            self.others.watcher().check("CLIENT PAUSE 1000000 WRITE", "+OK\r\n");
         }
         let server = &self.servers[which];
         let before = if is_redis { 0 } else { server.forget_resident_bytes_max() };
@@ -142,13 +129,13 @@ impl Stage {
         }
         let mut slowest = Duration::ZERO;
         loop {
-            slowest = slowest.max(pong(&mut self.watcher, &mut self.idle.0));
+            slowest = slowest.max(self.others.pong());
             if state == State::Paused || client.has_arrived() {
                 break;
             }
         }
         if state == State::Paused {
-            self.watcher.check("CLIENT UNPAUSE", "+OK\r\n");
+            self.others.watcher().check("CLIENT UNPAUSE", "+OK\r\n");
         }
         let found = reply(client, state);
         let grown = if is_redis { 0 } else { server.resident_bytes_max().saturating_sub(before) };
@@ -214,16 +201,6 @@ impl Wrong {
             Self::Large(bytes) => format!("the server grew by {bytes} bytes"),
         }
     }
-}
-
-/// How much longer a PONG takes than that of an idle server, which is asked at the same time.
-fn pong(watcher: &mut Client, idle: &mut Client) -> Duration {
-    watcher.send("PING\r\n");
-    idle.send("PING\r\n");
-    idle.expect("+PONG\r\n");
-    let since = Instant::now();
-    watcher.expect("+PONG\r\n");
-    since.elapsed()
 }
 
 /// The reply to the request alone; nothing when the connection is closed.
