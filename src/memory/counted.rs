@@ -1,6 +1,7 @@
 //! How much memory is in use, and whether that is within a limit: each thread counts for itself.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::stripes::Stripes;
 
@@ -38,13 +39,19 @@ pub fn used() -> u64 {
 #[derive(Clone, Copy)]
 struct Leave {
     limit: u64,
+    /// Of [`GENERATION`], when it was given.
+    generation: u64,
     /// How much it is.
     bytes: i64,
     /// The value of the thread's own counter at which it is used up.
     until: i64,
 }
 
-const NO_LEAVE: Leave = Leave { limit: 0, bytes: 0, until: i64::MIN };
+const NO_LEAVE: Leave = Leave { limit: 0, generation: 0, bytes: 0, until: i64::MIN };
+
+/// Raised when a thread has used up its leave: the others look again, also those that allocate nothing themselves and
+/// only ask on behalf of another thread.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
 
 /// Most that a thread may allocate between two looks: so seldom that looking costs nothing, and little enough that all
 /// threads of a large machine together stay within some megabytes.
@@ -62,14 +69,18 @@ pub fn is_within(limit: u64, looking: impl FnOnce()) -> bool {
         static LEAVE: Cell<Leave> = const { Cell::new(NO_LEAVE) };
     }
     LEAVE.with(|leave| {
-        let Leave { limit: known, bytes, until } = leave.get();
+        let Leave { limit: known, generation, bytes, until } = leave.get();
         let own = USED.own(mine());
-        if known == limit && own <= until {
+        // Relaxed: whoever sees it late goes beyond the limit by a little more.
+        if known == limit && own <= until && generation == GENERATION.load(Ordering::Relaxed) {
             if until - own > bytes {
                 // What the thread has freed meanwhile is for all.
-                leave.set(Leave { limit, bytes, until: own + bytes });
+                leave.set(Leave { limit, generation, bytes, until: own + bytes });
             }
             return true;
+        }
+        if known == limit && own > until {
+            GENERATION.fetch_add(1, Ordering::Relaxed);
         }
         looking();
         let renewed = renewed(limit);
@@ -80,8 +91,9 @@ pub fn is_within(limit: u64, looking: impl FnOnce()) -> bool {
 
 #[cold]
 fn renewed(limit: u64) -> Option<Leave> {
+    let generation = GENERATION.load(Ordering::Relaxed);
     let free = limit.checked_sub(used())?;
     let bytes = (free / LEAVE_SHARE).min(LEAVE_MAX) as i64;
     let own = USED.own(mine());
-    Some(Leave { limit, bytes, until: own.saturating_add(bytes) })
+    Some(Leave { limit, generation, bytes, until: own.saturating_add(bytes) })
 }

@@ -338,6 +338,16 @@ each_engine! {
         assert!(info(&mut client, "used_memory") < limit + (2 << 20));
     }
 
+    /// The thread that asks whether there is room need not be the one that takes it.
+    fn one_request_at_a_time_stays_within_the_limit(peer) {
+        let (_server, mut client) = start(peer, "noeviction");
+        let limit = leave(&mut client, 8 << 20);
+        let mut set = |i: u32| client.call(&format!("SETRANGE k{i} 999999 x")) == Value::Int(1_000_000);
+        let done = (0..64).filter(|i| set(*i)).count();
+        assert!((6..=9).contains(&done), "{done}");
+        assert!(info(&mut client, "used_memory") < limit + (2 << 20));
+    }
+
     fn large_values_are_freed_and_make_room(peer) {
         for lazy in ["yes", "no"] {
             let server = peer.start_with(&["--maxmemory-policy", "allkeys-lru", "--lazyfree-lazy-eviction", lazy]);

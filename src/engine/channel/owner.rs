@@ -212,7 +212,9 @@ impl Owner {
             let fieldsets = fieldsets.as_deref();
             let request = &requests[at];
             let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
-            if at > range.start && command.flags.has(Flags::DENYOOM) && !server.has_room() {
+            // It is asked for the first one too, to which the connection's thread has agreed: only the thread that
+            // allocates knows when its leave is used up.
+            if command.flags.has(Flags::DENYOOM) && !server.has_room() && at > range.start {
                 *lacks_room = true;
                 break;
             }
