@@ -5,8 +5,10 @@
 //! cannot be known from one figure, so it is tried: now and then all connections run on one thread for a tenth
 //! of a second, and what was answered meanwhile, and the CPU time that it took, are compared with those before and
 //! after. Such figures are noisy, so the last trials are taken together, and nothing changes while they are unclear.
+//! Until then what is likely holds: clients of the same machine that send one request at a time are served by one thread.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -77,6 +79,7 @@ impl Elastic {
                 let are_many = server.clients.len() > MANY;
                 let is_busy = busy >= BUSY * elapsed.as_secs_f64() && load.rate >= MANY_ENOUGH;
                 let is_worthwhile = is_busy && !are_many;
+                governor.are_local = server.clients.are_local();
                 tick = if is_worthwhile { TICK } else { TICK_IDLE };
                 let wanted = fault::shield(|| {
                     fault::point("elastic.tick");
@@ -126,6 +129,11 @@ impl Load {
     }
 }
 
+/// CPU time of a request, in seconds, at and above which system calls and waking are most of it, and from which on it is
+/// the request's own work.
+const CALLS: Range<f64> = 4e-6..1e-3;
+/// Ticks of a new load after which it is known what it costs.
+const FIRST: u32 = 3;
 /// Ticks in a row after which a load that is unlike the usual one is taken for another one: a fifth of a second.
 const ODD: u32 = 10;
 /// What is usual follows a tick by a share of one in so many.
@@ -138,6 +146,8 @@ const LOSS: f64 = 0.02;
 /// Trials that are taken together: at least and at most.
 const FEW: usize = 5;
 const RECENT: usize = 16;
+/// What all threads must answer more in a single trial to be believed at once: one thread was not enough by far.
+const PLENTY: f64 = 1.25;
 /// A single trial cannot say more than this: somebody else's work was in the way.
 const CLIP: f64 = 0.3;
 /// Ticks between trials, 0.1 to 10 s: one such pause more after each until there are a few, then more and more.
@@ -149,6 +159,10 @@ const PAUSE_MAX: u32 = 500;
 struct Governor {
     /// One thread serves alone, but for trials.
     is_alone: bool,
+    /// The next tick has something of both.
+    is_switching: bool,
+    /// All clients share the server's cores.
+    are_local: bool,
     trial: Option<Trial>,
     /// The last ticks outside of trials.
     steady: Vec<Load>,
@@ -177,7 +191,13 @@ impl Governor {
     fn tick(&mut self, load: Option<Load>) -> Threads {
         match (load, &mut self.trial) {
             // The load has ended: what was learned stays, for the next that is like it.
-            (None, _) => (self.trial, self.odd, self.steady) = (None, 0, Vec::new()),
+            (None, trial) => {
+                // A load with gaps would otherwise have nothing but trials that are cut off.
+                if trial.as_ref().is_some_and(|trial| trial.during.len() == STAGE) {
+                    self.judge();
+                }
+                (self.trial, self.odd, self.steady) = (None, 0, Vec::new());
+            }
             (Some(load), None) => self.wait_for_trial(load),
             (Some(load), Some(trial)) if trial.during.len() < STAGE => trial.during.push(load),
             (Some(load), Some(trial)) => {
@@ -192,12 +212,15 @@ impl Governor {
     }
 
     fn wait_for_trial(&mut self, load: Load) {
+        if std::mem::take(&mut self.is_switching) {
+            return;
+        }
         let usual = *self.usual.get_or_insert(load);
         if load.is_unlike(usual) {
             self.odd += 1;
             if self.odd == ODD {
                 // Another load: what was learned is worth nothing.
-                *self = Self { usual: Some(load), ..Self::default() };
+                *self = Self { usual: Some(load), are_local: self.are_local, ..Self::default() };
             }
             return;
         }
@@ -206,7 +229,13 @@ impl Governor {
         self.usual = Some(Load { rate: blend(usual.rate, load.rate), cost: blend(usual.cost, load.cost) });
         self.steady.push(load);
         self.waited += 1;
-        if self.waited < self.evidence.pause() || self.steady.len() < STAGE {
+        if self.evidence.trials == 0 && self.waited == FIRST {
+            let is_likely = self.are_local && self.usual.is_some_and(|usual| CALLS.contains(&usual.cost));
+            self.switch(is_likely);
+        }
+        // Threads that rest are not woken as lightly as one trial of resting is made.
+        let pause = self.evidence.pause() * if self.is_alone { 3 } else { 1 };
+        if self.waited < pause || self.steady.len() < STAGE {
             return;
         }
         let before = mean(&self.steady[self.steady.len() - STAGE..]);
@@ -214,17 +243,26 @@ impl Governor {
         self.steady.clear();
     }
 
+    /// Lets one thread serve alone from now on, or all. What is usual then is another thing, and the same load.
+    fn switch(&mut self, is_alone: bool) {
+        if self.is_alone != is_alone {
+            (self.is_alone, self.usual, self.is_switching) = (is_alone, None, true);
+            self.steady.clear();
+        }
+    }
+
     fn judge(&mut self) {
         let Some(Trial { before, during, after }) = self.trial.take() else { return };
         self.waited = 0;
-        let (during, after) = (mean(&during), mean(&after));
+        let (during, after) = (mean(&during), if after.len() > 1 { mean(&after) } else { before });
         if before.rate > 2.0 * after.rate || after.rate > 2.0 * before.rate {
             return;
         }
         let around = mean(&[before, before, after]);
         let (alone, all) = if self.is_alone { (around, during) } else { (during, around) };
         self.evidence.add(alone, all);
-        self.is_alone = self.evidence.verdict().unwrap_or(self.is_alone);
+        let was_too_few = self.is_alone && all.rate > PLENTY * alone.rate;
+        self.switch(self.evidence.verdict().unwrap_or(self.is_alone && !was_too_few));
         tracing::debug!(?alone, ?all, is_alone = self.is_alone, "tried other threads");
     }
 }
@@ -347,6 +385,18 @@ mod tests {
         for case in [BETTER_TOGETHER, NEEDED] {
             assert!(settle(&mut Governor::default(), 5_000, case) < 0.05);
         }
+    }
+
+    #[test]
+    fn clients_of_the_same_machine_are_served_by_one_thread_until_it_is_known_better() {
+        let local = || Governor { are_local: true, ..Governor::default() };
+        assert!(settle(&mut local(), 100, BETTER_ALONE) > 0.8);
+        assert!(settle(&mut Governor::default(), 60, BETTER_ALONE) < 0.5);
+        // Small requests of a pipeline are another matter.
+        assert!(settle(&mut local(), 100, BETTER_TOGETHER) < 0.3);
+        // One thread that is not enough by far is noticed at once, any other in a while.
+        assert!(settle(&mut local(), 200, Case { rates: [300e3, 100e3], ..NEEDED }) < 0.4);
+        assert!(settle(&mut local(), 5_000, NEEDED) < 0.05);
     }
 
     #[test]

@@ -231,6 +231,8 @@ pub struct Clients {
     pub gate: Gate,
     /// Those that wait in a blocking command.
     pub blocked: AtomicU64,
+    /// Those from other machines.
+    remote: AtomicU64,
 }
 
 impl Clients {
@@ -272,13 +274,20 @@ impl Clients {
             waker: AtomicWaker::new(),
         });
         self.by_id.insert(id, Arc::clone(&client));
+        self.remote.fetch_add((!is_local).into(), Ordering::Relaxed);
         Some(client)
     }
 
     pub fn remove(&self, id: u64) {
-        if self.by_id.remove(&id).is_some() {
+        if let Some((_, client)) = self.by_id.remove(&id) {
+            self.remote.fetch_sub((!client.is_local).into(), Ordering::Relaxed);
             self.gate.leave();
         }
+    }
+
+    /// Whether all run on the machine of the server, and share its cores.
+    pub fn are_local(&self) -> bool {
+        self.remote.load(Ordering::Relaxed) == 0
     }
 
     pub fn get(&self, id: u64) -> Option<Arc<Client>> {
