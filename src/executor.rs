@@ -2,7 +2,6 @@
 //! commands to the engine, as many at a time as follow each other.
 
 mod migrate;
-mod target;
 
 use std::future::poll_fn;
 use std::ops::Range;
@@ -170,6 +169,8 @@ impl<E: Engine> Executor<E> {
                     }
                     Outcome::Done
                 }
+                // It may wait for long; what has run is answered before.
+                Admission::Control(Control::Migrate) if !batch.reply.is_empty() => return Ok((batch, Outcome::Flush)),
                 Admission::Control(control) => {
                     *at += 1;
                     let outcome;

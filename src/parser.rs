@@ -76,11 +76,16 @@ impl Batch {
 
     /// Appends a copy of another batch's request, for a transaction's queue.
     pub fn push_copy(&mut self, other: &Batch, request: &Request, hasher: &KeyHasher) {
+        self.push_words(other.arguments(request), hasher);
+    }
+
+    /// Appends a request of these words.
+    pub fn push_words<'a>(&mut self, words: impl Iterator<Item = &'a [u8]>, hasher: &KeyHasher) {
         let first = self.spans.len();
-        for span in &other.spans[request.spans()] {
-            let start = self.input.len() as u32;
-            self.input.extend_from_slice(span.of(&other.input));
-            self.spans.push(Span { start, len: span.len });
+        for word in words {
+            let (start, len) = (self.input.len() as u32, word.len() as u32);
+            self.input.extend_from_slice(word);
+            self.spans.push(Span { start, len });
         }
         self.push(first..self.spans.len(), hasher);
     }

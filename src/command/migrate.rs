@@ -1,5 +1,6 @@
 //! MIGRATE: keys go to another instance. What is asked for; the executor does it.
 
+use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -22,6 +23,25 @@ pub(super) const SPECS: &[Spec] = &[Spec {
 /// Without a timeout that makes sense a step may take so long, as in Redis.
 const PATIENCE: Duration = Duration::from_millis(1000);
 
+/// However long a client may be ready to wait: a step that makes no progress for an hour makes none.
+const PATIENCE_MAX: Duration = Duration::from_secs(3600);
+
+/// AUTH and its arguments; empty without. What they are is not shown.
+#[derive(Default)]
+pub struct Login(Vec<Box<[u8]>>);
+
+impl Login {
+    pub fn words(&self) -> Option<Vec<&[u8]>> {
+        (!self.0.is_empty()).then(|| self.0.iter().map(|word| &word[..]).collect())
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(redacted)")
+    }
+}
+
 /// What a MIGRATE asks for.
 #[derive(Debug)]
 pub struct Migration {
@@ -34,8 +54,7 @@ pub struct Migration {
     pub patience: Duration,
     pub copies: bool,
     pub replaces: bool,
-    /// AUTH and its arguments; empty without.
-    pub login: Vec<Box<[u8]>>,
+    pub login: Login,
     /// The arguments that are keys.
     pub keys: Vec<usize>,
 }
@@ -43,7 +62,7 @@ pub struct Migration {
 impl Migration {
     /// `MIGRATE host port key | "" db timeout [COPY] [REPLACE] [AUTH password | AUTH2 user password] [KEYS key ...]`
     pub fn parse(call: &Call<'_>) -> Result<Self, Error> {
-        let (mut copies, mut replaces, mut login) = (false, false, Vec::new());
+        let (mut copies, mut replaces, mut login) = (false, false, Login::default());
         let mut keys = vec![3];
         let mut i = 6;
         while i < call.len() {
@@ -60,7 +79,8 @@ impl Migration {
                 keys = (i + 1..call.len()).collect();
                 break;
             } else if let Some(count) = secrets(call.arg(i)).filter(|count| i + count < call.len()) {
-                login = [&b"AUTH"[..]].into_iter().chain(call.args(i + 1).take(count)).map(Box::from).collect();
+                let words = [&b"AUTH"[..]].into_iter().chain(call.args(i + 1).take(count));
+                login = Login(words.map(Box::from).collect());
                 i += count;
             } else {
                 return Err(Error::Syntax);
@@ -68,7 +88,7 @@ impl Migration {
             i += 1;
         }
         let patience = match u64::try_from(call.integer(5)?) {
-            Ok(millis @ 1..) => Duration::from_millis(millis),
+            Ok(millis @ 1..) => Duration::from_millis(millis).min(PATIENCE_MAX),
             _ => PATIENCE,
         };
         let port = parse_u64(call.arg(2)).and_then(|port| u16::try_from(port).ok());

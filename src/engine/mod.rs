@@ -28,7 +28,7 @@ use crate::parser::{Batch, Request, Verdict};
 use crate::server::clients::Client;
 use crate::server::{Server, Tally};
 use crate::session::Session;
-use crate::store::Entry;
+use crate::store::{Entry, Part, rdb, stream};
 use crate::store::table::Table;
 use crate::store::watch::Flag;
 use crate::sync::Arc;
@@ -49,6 +49,10 @@ pub struct Watched {
     pub key: Box<[u8]>,
     /// It existed when the watch began; should it expire meanwhile, the transaction is off.
     pub existed: bool,
+    /// When it was to expire then.
+    pub deadline: Option<u64>,
+    /// If it is a stream, what DUMP must still give: changes of what is pending in its groups raise no flag.
+    pub payload: Option<Vec<u8>>,
 }
 
 /// The keys that a client watches, and the flag that their changes raise.
@@ -56,6 +60,16 @@ pub struct Watched {
 pub struct Watching {
     pub flag: Arc<Flag>,
     pub keys: Vec<Watched>,
+}
+
+impl Watching {
+    /// Begins to watch a key of `part`.
+    fn add(&mut self, part: &mut Part<'_>, key: &[u8], hash: u64, now: u64) {
+        if let Some(existed) = part.watch(key, hash, now, &self.flag) {
+            let deadline = part.table.find_key(hash, key).and_then(|at| part.table.entry(at).deadline());
+            self.keys.push(Watched { db: part.id.db, hash, key: key.into(), existed, deadline, payload: None });
+        }
+    }
 }
 
 /// A transaction on its way through an engine. The session comes along, because queued commands may ask for it.
@@ -132,11 +146,13 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server,
     *is_aborted = watching.flag.is_raised()
         || !crate::sync::planted("watched-keys-not-locked")
             && watching.keys.iter().any(|watched| {
-                // Expired but not yet removed: nobody has raised the flag.
-                let is_live = |entry: &Entry| !entry.is_expired(batch.now);
                 let table = held.table(watched.db, watched.hash);
-                let exists = table.find_key(watched.hash, &watched.key).is_some_and(|at| is_live(table.entry(at)));
-                watched.existed && !exists
+                let found = table.find_key(watched.hash, &watched.key).map(|at| table.entry(at));
+                // Expired but not yet removed: nobody has raised the flag.
+                match found.filter(|entry| !entry.is_expired(batch.now)) {
+                    Some(entry) => watched.payload.as_ref().is_some_and(|payload| is_other_stream(entry, payload)),
+                    None => watched.existed,
+                }
             });
     if *is_aborted {
         return batch.reply.nil_array();
@@ -179,6 +195,12 @@ fn transact(held: &mut dyn Held, transaction: &mut Transaction, server: &Server,
     }
     session.is_executing = false;
     server.stats.add_tally(&tally);
+}
+
+/// Whether it is a stream that DUMP gives another payload for.
+#[cold]
+fn is_other_stream(entry: &Entry, payload: &[u8]) -> bool {
+    stream::of(entry).is_some() && rdb::dump(entry, 0) != payload
 }
 
 /// The database that is selected after a queued request: SELECT changes it for those that follow.

@@ -1,23 +1,25 @@
 //! MIGRATE: moves keys to another instance while others are served.
 //!
 //! Nothing is held while the network is waited for. A key is watched, copied, sent, and removed once the other instance
-//! has it, if it is still what was sent. Otherwise it is sent again.
+//! has it, if it is still what was sent. Otherwise it is sent again. Whatever becomes of the key meanwhile, nothing is
+//! ever taken from the other instance: what was sent may be the only copy.
 
 use std::time::Duration;
 
-use super::target::{Failure, Guard, Target};
 use super::{Executor, Outcome, is_long};
 use crate::command::{Asker, Call, Migration};
 use crate::engine::{Engine, Gone, Transaction, Watching};
 use crate::error::Error;
-use crate::lexer::Span;
-use crate::number::parse_i64;
 use crate::parser::{Batch, Verdict};
 use crate::server::now;
+use crate::server::peer::{Failure, Guard, Peer};
 use crate::sync::Arc;
 
-/// How often a key is sent that changes meanwhile.
+/// How often a key is copied that changes meanwhile.
 const ROUNDS: u32 = 3;
+
+/// Keys after which others have the thread. Those that are missing wait for nothing.
+const SLICE: usize = 64;
 
 /// How a MIGRATE went to its end.
 enum Moved {
@@ -31,6 +33,15 @@ enum Moved {
 enum Stop {
     Gone(Gone),
     Failed(Failure),
+}
+
+/// A key as it was at one moment.
+struct Copied {
+    /// What DUMP says.
+    payload: Vec<u8>,
+    deadline: Option<u64>,
+    /// Since before that moment.
+    watching: Watching,
 }
 
 impl From<Gone> for Stop {
@@ -56,8 +67,10 @@ impl<E: Engine> Executor<E> {
             }
         };
         let spans = &batch.spans[batch.requests[at].spans()];
-        let keys: Vec<Box<[u8]>> = migration.keys.iter().map(|&i| spans[i].of(&batch.input).into()).collect();
-        let moved = self.move_all(&migration, &keys).await;
+        let keys: Vec<&[u8]> = migration.keys.iter().map(|&i| spans[i].of(&batch.input)).collect();
+        let (client, server) = (Arc::clone(&self.session().client), Arc::clone(&self.server));
+        let guard = Guard { client, server, patience: migration.patience };
+        let moved = self.move_all(&migration, &keys, &guard).await;
         // It may have taken long, and times to live count from now.
         batch.now = now();
         let error = |text| Error::Other(text);
@@ -66,9 +79,9 @@ impl<E: Engine> Executor<E> {
             Ok(Moved::NoKey) => batch.reply.simple("NOKEY"),
             Ok(Moved::Refused(text)) => batch.reply.error(text),
             Err(Stop::Gone(gone)) => return Err(gone),
-            Err(Stop::Failed(Failure::Ended)) => return Ok((batch, Outcome::Drop)),
+            Err(Stop::Failed(Failure::Killed)) => return Ok((batch, Outcome::Drop)),
             Err(Stop::Failed(failure)) => batch.reply.fail(error(match failure {
-                Failure::Connecting | Failure::Ended => "IOERR error or timeout connecting to the client",
+                Failure::Connecting | Failure::Killed => "IOERR error or timeout connecting to the client",
                 Failure::Writing => "IOERR error or timeout writing to target instance",
                 Failure::Reading => "IOERR error or timeout reading to target instance",
             })),
@@ -92,19 +105,22 @@ impl<E: Engine> Executor<E> {
     }
 
     /// Moves one key after the other. Connects when the first is found.
-    async fn move_all(&mut self, migration: &Migration, keys: &[Box<[u8]>]) -> Result<Moved, Stop> {
-        let mut target = None;
-        let mut refused = None;
-        for key in keys {
-            if let Err(text) = self.move_one(migration, key, &mut target).await? {
+    async fn move_all(&mut self, migration: &Migration, keys: &[&[u8]], guard: &Guard) -> Result<Moved, Stop> {
+        let _turn = guard.wait(guard.server.migrations.acquire(), Failure::Connecting).await?;
+        let (mut peer, mut refused) = (None, None);
+        for (i, key) in keys.iter().enumerate() {
+            if i % SLICE == SLICE - 1 {
+                tokio::task::yield_now().await;
+            }
+            if let Err(text) = self.move_one(migration, key, guard, &mut peer).await? {
                 // Without a database to go to, nothing is moved.
-                if target.is_none() {
+                if peer.is_none() {
                     return Ok(Moved::Refused(text));
                 }
                 refused.get_or_insert(text);
             }
         }
-        Ok(match (refused, target) {
+        Ok(match (refused, peer) {
             (Some(text), _) => Moved::Refused(text),
             (None, Some(_)) => Moved::All,
             (None, None) => Moved::NoKey,
@@ -116,76 +132,70 @@ impl<E: Engine> Executor<E> {
         &mut self,
         migration: &Migration,
         key: &[u8],
-        target: &mut Option<Target>,
+        guard: &Guard,
+        peer: &mut Option<Peer>,
     ) -> Result<Result<(), Vec<u8>>, Stop> {
-        let mut replaces = migration.replaces;
+        let mut is_there = false;
         for round in 0..ROUNDS {
-            let (dumped, watching) = self.dump(key, !migration.copies).await?;
-            let payload = dumped.reply.as_single().and_then(bulk);
-            let (Some(payload), Some(ttl)) = (payload, self.ttl(key).await?) else {
-                // Gone while it was sent: what was sent is not to stay.
-                return Ok(match target {
-                    Some(target) if round > 0 => target.ask(&[b"DEL", key]).await?.map_err(told),
-                    _ => Ok(()),
-                });
-            };
-            if target.is_none() {
-                match self.reach(migration).await? {
-                    Ok(reached) => *target = Some(reached),
+            wait_out_pause(guard).await?;
+            let Some(copied) = self.copy(key, round == 0).await? else { return Ok(Ok(())) };
+            if peer.is_none() {
+                match reach(migration, guard).await? {
+                    Ok(reached) => *peer = Some(reached),
                     Err(text) => return Ok(Err(told(text))),
                 }
             }
-            let Some(target) = target else { unreachable!("reached above") };
+            let Some(peer) = peer else { unreachable!("reached above") };
+            let Copied { payload, deadline, mut watching } = copied;
+            // Value and deadline may be of two moments.
+            if watching.flag.is_raised() {
+                continue;
+            }
+            let ttl = match deadline.map(|deadline| deadline.saturating_sub(now())) {
+                None => 0,
+                // What has expired is not sent.
+                Some(0) => return Ok(Ok(())),
+                Some(millis) => millis,
+            };
             let ttl = ttl.to_string();
-            let words = [b"RESTORE", key, ttl.as_bytes(), payload, b"REPLACE"];
-            let words = if replaces { &words[..] } else { &words[..4] };
-            if let Err(text) = target.ask(words).await? {
+            let words = [b"RESTORE", key, ttl.as_bytes(), &payload, b"REPLACE"];
+            // What this has put there may be replaced.
+            let words = if migration.replaces || is_there { &words[..] } else { &words[..4] };
+            if let Err(text) = peer.ask(words).await? {
                 return Ok(Err(told(text)));
             }
-            if migration.copies || self.remove(key, watching).await? {
+            is_there = true;
+            if migration.copies {
                 return Ok(Ok(()));
             }
-            // What is there now is our own.
-            replaces = true;
-        }
-        Ok(Err(b"ERR key changed whenever it was sent: it is at both instances".to_vec()))
-    }
-
-    /// Connects, logs in and selects the database.
-    async fn reach(&self, migration: &Migration) -> Result<Result<Target, Vec<u8>>, Failure> {
-        let (client, server) = (Arc::clone(&self.session().client), Arc::clone(&self.server));
-        let guard = Guard { client, server, patience: migration.patience };
-        let port = migration.port.ok_or(Failure::Connecting)?;
-        let mut target = Target::connect(&migration.host, port, guard).await?;
-        if !migration.login.is_empty() {
-            let words: Vec<&[u8]> = migration.login.iter().map(|word| &word[..]).collect();
-            if let Err(text) = target.ask(&words).await? {
-                return Ok(Err(text));
+            wait_out_pause(guard).await?;
+            if let Some(watched) = watching.keys.first_mut() {
+                watched.payload = Some(payload);
+            }
+            if self.remove(key, watching).await? {
+                return Ok(Ok(()));
             }
         }
-        let answer = target.ask(&[b"SELECT", migration.db.to_string().as_bytes()]).await?;
-        Ok(answer.map(|()| target))
+        Ok(Err(if is_there {
+            b"ERR key changed whenever it was sent: it is at both instances".to_vec()
+        } else {
+            b"ERR key changed whenever it was copied: it was not sent".to_vec()
+        }))
     }
 
-    /// Copies a key's value as DUMP does: aside where it is large. Before that the watch begins, if it is wanted.
-    async fn dump(&mut self, key: &[u8], is_watched: bool) -> Result<(Box<Batch>, Watching), Stop> {
-        let (mut batch, mut watching) = (self.request(&[b"DUMP", key]), Watching::default());
-        let db = self.session().db;
-        if is_watched {
-            (batch, watching) = self.engine.watch(batch, 0, db, watching).await?;
+    /// Watches a key and copies its value as DUMP does: aside where it is large.
+    ///
+    /// * `is_counted`: that it is missing counts as a miss.
+    async fn copy(&mut self, key: &[u8], is_counted: bool) -> Result<Option<Copied>, Stop> {
+        let (batch, db) = (self.request(&[b"DUMP", key]), self.session().db);
+        let (batch, watching) = self.engine.watch(batch, 0, db, Watching::default()).await?;
+        let (exists, deadline) = watching.keys.first().map_or((false, None), |it| (it.existed, it.deadline));
+        if !exists && !is_counted {
+            return Ok(None);
         }
-        Ok((self.ask(batch).await?, watching))
-    }
-
-    /// The time that a key has to live, in ms: 0 for ever. None when it is over, or there is no key.
-    async fn ttl(&mut self, key: &[u8]) -> Result<Option<i64>, Stop> {
-        let asked = self.ask(self.request(&[b"PTTL", key])).await?;
-        let number =
-            asked.reply.as_single().and_then(|reply| parse_i64(reply.strip_prefix(b":")?.strip_suffix(b"\r\n")?));
-        Ok(match number {
-            Some(-1) => Some(0),
-            other => other.filter(|&millis| millis > 0),
-        })
+        let dumped = self.ask(batch).await?;
+        let payload = dumped.reply.as_single().and_then(bulk).map(<[u8]>::to_vec);
+        Ok(payload.map(|payload| Copied { payload, deadline, watching }))
     }
 
     /// Removes a key if it has not changed since the watch began.
@@ -208,7 +218,7 @@ impl<E: Engine> Executor<E> {
         }
         match self.work_aside(batch, 0).await? {
             (batch, Outcome::Done) => Ok(batch),
-            _ => Err(Stop::Failed(Failure::Ended)),
+            _ => Err(Stop::Failed(Failure::Killed)),
         }
     }
 
@@ -216,14 +226,27 @@ impl<E: Engine> Executor<E> {
     fn request(&self, words: &[&[u8]]) -> Box<Batch> {
         let mut batch = Box::new(Batch { now: now(), ..Batch::default() });
         batch.asker = Asker { client: self.session().client.id, no_touch: true, tracks: false };
-        for word in words {
-            let start = batch.input.len() as u32;
-            batch.input.extend_from_slice(word);
-            batch.spans.push(Span { start, len: word.len() as u32 });
-        }
-        batch.push(0..words.len(), &self.server.env.hasher);
+        batch.push_words(words.iter().copied(), &self.server.env.hasher);
         batch
     }
+}
+
+/// Connects, logs in and selects the database.
+async fn reach(migration: &Migration, guard: &Guard) -> Result<Result<Peer, Vec<u8>>, Failure> {
+    let port = migration.port.ok_or(Failure::Connecting)?;
+    let mut peer = Peer::connect(&migration.host, port, guard.clone()).await?;
+    if let Some(words) = migration.login.words()
+        && let Err(text) = peer.ask(&words).await?
+    {
+        return Ok(Err(text));
+    }
+    let answer = peer.ask(&[b"SELECT", migration.db.to_string().as_bytes()]).await?;
+    Ok(answer.map(|()| peer))
+}
+
+/// CLIENT PAUSE may have begun since the command was admitted.
+async fn wait_out_pause(guard: &Guard) -> Result<(), Failure> {
+    guard.wait(guard.server.pause.wait(true), Failure::Writing).await
 }
 
 /// What the other instance's error becomes.

@@ -12,6 +12,7 @@ pub mod open_files;
 pub mod outbox;
 mod pace;
 pub mod pause;
+pub mod peer;
 pub mod pubsub;
 mod reserve;
 mod stats;
@@ -43,6 +44,9 @@ const KEEP_FREED: Duration = Duration::from_secs(10);
 /// The same with `maxmemory`, which what is freed counts towards.
 const KEEP_FREED_BOUNDED: Duration = Duration::from_secs(1);
 
+/// As many MIGRATEs at once as Redis keeps connections for them.
+const MIGRATIONS: usize = 64;
+
 /// Shared by all connections and the engine.
 pub struct Server {
     pub config: Arc<Config>,
@@ -57,6 +61,8 @@ pub struct Server {
     pub env: Env,
     /// Turns of long commands, whose copies take memory: as many at once as there are cores, and two at least.
     pub turns: tokio::sync::Semaphore,
+    /// Turns of MIGRATE: each has a connection, and a value in memory.
+    pub migrations: tokio::sync::Semaphore,
     /// Set when there may be keys to evict without a command that asks for memory: CONFIG SET has lowered the limit.
     pub room_wanted: AtomicBool,
     /// What is kept free of `maxmemory`.
@@ -100,6 +106,7 @@ impl Server {
             turns: tokio::sync::Semaphore::new(
                 std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
             ),
+            migrations: tokio::sync::Semaphore::new(MIGRATIONS),
             room_wanted: AtomicBool::new(false),
             reserve: Reserve::default(),
             excess: Excess::default(),

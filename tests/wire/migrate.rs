@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use crate::blocking::wait_for_blocked;
 use crate::support::server::PATIENCE;
 use crate::support::{Client, Peer, Server, Value, each_engine, same_as_redis};
 
@@ -26,7 +25,10 @@ struct Played {
 impl Played {
     /// Waits for a connection, and answers its SELECT.
     fn accept(listener: &TcpListener) -> Self {
-        let (stream, _) = listener.accept().expect("somebody connects");
+        Self::over(listener.accept().expect("somebody connects").0)
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("TCP allows it");
         let mut played = Self { stream, received: Vec::new() };
         assert_eq!(played.request()[0], "SELECT");
@@ -46,6 +48,13 @@ impl Played {
             assert!(count > 0, "hung up");
             self.received.extend_from_slice(&buffer[..count]);
         }
+    }
+
+    /// Nothing more is asked.
+    fn expect_closed(&mut self) {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).expect("an end comes");
+        assert!(self.received.is_empty() && rest.is_empty(), "asked for more: {}", rest.escape_ascii());
     }
 
     fn answer(&mut self, reply: &str) {
@@ -161,7 +170,8 @@ same_as_redis! {
         let server = peer.start();
         let mut client = server.client();
         client.check("SET k v", "+OK\r\n");
-        let (_, port) = listener();
+        let closed = TcpListener::bind("127.0.0.1:0").map(|listener| listener.local_addr());
+        let port = closed.and_then(|address| address).expect("a free port").port();
         for (rest, error) in [
             ("k 0", "-ERR wrong number of arguments for 'migrate' command\r\n"),
             ("k 0 100 FOO", SYNTAX),
@@ -178,7 +188,8 @@ same_as_redis! {
         ] {
             client.check(&format!("MIGRATE 127.0.0.1 {port} {rest}"), error);
         }
-        client.check("MIGRATE host.invalid 1 k 0 5000", CONNECTING);
+        // Too long for a name: no resolver is asked.
+        client.check(&format!("MIGRATE {} 1 k 0 5000", "x".repeat(300)), CONNECTING);
         client.check("MIGRATE 127.0.0.1 -5 k 0 100", CONNECTING);
         client.check("GET k", "$1\r\nv\r\n");
     }
@@ -188,7 +199,7 @@ same_as_redis! {
         let mut client = server.client();
         client.check("SET k v", "+OK\r\n");
         let (_listener, port) = listener();
-        client.check(&format!("MIGRATE 127.0.0.1 {port} k 0 30"), READING);
+        client.check(&format!("MIGRATE 127.0.0.1 {port} k 0 500"), READING);
         client.check("GET k", "$1\r\nv\r\n");
     }
 
@@ -215,6 +226,21 @@ same_as_redis! {
         client.check(&to(&target, "b 0 5000"), "+OK\r\n");
         let message = listener.read();
         assert_eq!([message.items()[2].text(), message.items()[3].text()], ["__keyevent@0__:del", "b"]);
+    }
+
+    fn a_key_is_looked_up_once(peer) {
+        let (server, target) = (peer.start(), peer.start());
+        let (mut client, mut listener) = (server.client(), server.client());
+        client.check("CONFIG SET notify-keyspace-events Em", "+OK\r\n");
+        listener.call("PSUBSCRIBE *");
+        client.check("SET k v", "+OK\r\n");
+        client.check(&to(&target, "\"\" 0 5000 COPY KEYS k missing"), "+OK\r\n");
+        client.check(&to(&target, "last 0 5000"), "+NOKEY\r\n");
+        let stats = client.call("INFO stats").text();
+        assert!(stats.contains("keyspace_hits:1\r\nkeyspace_misses:2\r\n"), "{stats}");
+        for key in ["missing", "last"] {
+            assert_eq!(listener.read().items()[3].text(), key);
+        }
     }
 
     fn nobody_sees_the_password(peer) {
@@ -283,19 +309,151 @@ each_engine! {
         other.check("EXISTS k", ":0\r\n");
     }
 
-    fn a_key_that_goes_meanwhile_goes_there_as_well(peer) {
+    fn the_copy_of_a_key_that_goes_meanwhile_stays(peer) {
+        let server = peer.start();
+        let (mut client, mut other) = (server.client(), server.client());
+        let (listener, port) = listener();
+        // Had it been evicted, the copy would be the only one.
+        for end in ["DEL k", "FLUSHALL", "PEXPIRE k 1"] {
+            other.check("SET k 1", "+OK\r\n");
+            client.send(format!("MIGRATE 127.0.0.1 {port} k 0 60000\r\n"));
+            let mut target = Played::accept(&listener);
+            target.request();
+            assert!(!other.call(end).is_error());
+            while other.call("EXISTS k").int() == 1 {}
+            target.answer("+OK\r\n");
+            client.expect("+OK\r\n");
+            target.expect_closed();
+        }
+    }
+
+    fn what_readers_of_a_stream_do_meanwhile_is_sent_again(peer) {
+        let server = peer.start();
+        let (mut client, mut other) = (server.client(), server.client());
+        let (listener, port) = listener();
+        for change in [
+            "XREADGROUP GROUP g one STREAMS s >",
+            "XACK s g 1-1",
+            "XCLAIM s g two 0 1-1",
+            "XAUTOCLAIM s g two 0 0",
+            "XADD s 3-1 f v",
+        ] {
+            for command in [
+                "XADD s 1-1 f v",
+                "XGROUP CREATE s g 0",
+                "XGROUP CREATECONSUMER s g two",
+                "XREADGROUP GROUP g one COUNT 1 STREAMS s >",
+                "XADD s 2-1 f v",
+            ] {
+                assert!(!other.call(command).is_error(), "{command}");
+            }
+            client.send(format!("MIGRATE 127.0.0.1 {port} s 0 60000\r\n"));
+            let mut target = Played::accept(&listener);
+            let first = target.request();
+            assert_eq!(first.len(), 4);
+            assert!(!other.call(change).is_error(), "{change}");
+            target.answer("+OK\r\n");
+            let again = target.request();
+            assert!(again.len() == 5 && again[3] != first[3], "{change}");
+            other.check("EXISTS s", ":1\r\n");
+            target.answer("+OK\r\n");
+            client.expect("+OK\r\n");
+            other.check("EXISTS s", ":0\r\n");
+        }
+    }
+
+    fn a_value_goes_with_the_deadline_that_it_had(peer) {
+        let server = peer.start();
+        let (mut client, mut other) = (server.client(), server.client());
+        other.check("SET k 1 EX 1000", "+OK\r\n");
+        let (listener, port) = listener();
+        client.send(format!("MIGRATE 127.0.0.1 {port} k 0 60000 COPY\r\n"));
+        let (stream, _) = listener.accept().expect("somebody connects");
+        // It has been copied by now, and is not what it was.
+        other.check("SET k 22222", "+OK\r\n");
+        let mut target = Played::over(stream);
+        let words = target.request();
+        assert_eq!(words[..3], ["RESTORE", "k", "0"]);
+        assert!(words.len() == 4 && words[3].contains("\u{fffd}V"), "{:?}", words[3]);
+        target.answer("+OK\r\n");
+        client.expect("+OK\r\n");
+    }
+
+    fn nothing_is_removed_while_writes_are_paused(peer) {
+        let server = peer.start();
+        let (mut client, mut other) = (server.client(), server.client());
+        other.check("MSET k 1 l 2", "+OK\r\n");
+        let (listener, port) = listener();
+        client.send(format!("MIGRATE 127.0.0.1 {port} \"\" 0 60000 KEYS k l\r\n"));
+        let mut target = Played::accept(&listener);
+        assert_eq!(target.request()[1], "k");
+        other.check("CLIENT PAUSE 600000 WRITE", "+OK\r\n");
+        target.answer("+OK\r\n");
+        // Its connection's task has had time for more.
+        for _ in 0..100 {
+            other.check("EXISTS k l", ":2\r\n");
+        }
+        assert!(!client.has_arrived());
+        other.check("CLIENT UNPAUSE", "+OK\r\n");
+        assert_eq!(target.request()[1], "l");
+        other.check("EXISTS k l", ":1\r\n");
+        target.answer("+OK\r\n");
+        client.expect("+OK\r\n");
+        other.check("EXISTS k l", ":0\r\n");
+    }
+
+    fn what_came_before_it_is_answered_before(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        let (listener, port) = listener();
+        client.send(format!("SET k v\r\nPING\r\nMIGRATE 127.0.0.1 {port} k 0 600000\r\nPING\r\n"));
+        client.expect("+OK\r\n+PONG\r\n");
+        let mut target = Played::accept(&listener);
+        target.request();
+        target.answer("+OK\r\n");
+        client.expect("+OK\r\n+PONG\r\n");
+    }
+
+    fn the_end_of_the_server_is_an_error(peer) {
+        let mut server = peer.start();
+        let (mut client, mut other) = (server.client(), server.client());
+        other.check("SET k 1", "+OK\r\n");
+        let (listener, port) = listener();
+        client.send(format!("MIGRATE 127.0.0.1 {port} k 0 600000\r\n"));
+        let mut target = Played::accept(&listener);
+        target.request();
+        other.send("SHUTDOWN\r\n");
+        client.expect(READING);
+        target.expect_closed();
+        client.expect_closed();
+        server.wait();
+    }
+
+    fn so_many_at_once_and_others_wait(peer) {
         let server = peer.start();
         let (mut client, mut other) = (server.client(), server.client());
         other.check("SET k 1", "+OK\r\n");
         let (listener, port) = listener();
-        client.send(format!("MIGRATE 127.0.0.1 {port} k 0 60000\r\n"));
-        let mut target = Played::accept(&listener);
-        target.request();
-        other.check("DEL k", ":1\r\n");
+        let mut busy: Vec<(Client, Played)> = (0..64).map(|_| {
+            let mut client = server.client();
+            client.send(format!("MIGRATE 127.0.0.1 {port} k 0 600000 COPY\r\n"));
+            let mut target = Played::accept(&listener);
+            target.request();
+            (client, target)
+        }).collect();
+        let mut killed = server.client();
+        let id = killed.call("CLIENT ID").int();
+        for client in [&mut client, &mut killed] {
+            client.send("MIGRATE 127.0.0.1 1 missing 0 1\r\n");
+        }
+        other.check(&format!("CLIENT KILL ID {id}"), ":1\r\n");
+        killed.expect_closed();
+        other.check("GET k", "$1\r\n1\r\n");
+        assert!(!client.has_arrived());
+        let (mut first, mut target) = busy.pop().expect("64 of them");
         target.answer("+OK\r\n");
-        assert_eq!(target.request(), ["DEL", "k"]);
-        target.answer(":1\r\n");
-        client.expect("+OK\r\n");
+        first.expect("+OK\r\n");
+        client.expect("+NOKEY\r\n");
     }
 
     fn a_key_that_never_rests_stays(peer) {
@@ -354,8 +512,8 @@ each_engine! {
         target.request();
         other.check(&format!("CLIENT KILL ID {id}"), ":1\r\n");
         client.expect_closed();
+        target.expect_closed();
         other.check("GET k", "$1\r\n1\r\n");
-        wait_for_blocked(&server, 0);
     }
 
     fn a_transaction_cannot_wait_for_the_network(peer) {

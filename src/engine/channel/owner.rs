@@ -10,7 +10,7 @@ use crate::command::{Call, Flags, Held, Keyspace, Parts, Progress, Run, Step, Ta
 use crate::engine::evict::{Evictor, Room, State};
 use crate::engine::serve::{self, Hold, Ready, Tried};
 use crate::engine::wait::Place;
-use crate::engine::{FLUSH, Watched, aside, held, mend};
+use crate::engine::{FLUSH, aside, held, mend};
 use crate::fault;
 use crate::parser::{Batch, Verdict};
 use crate::server::home::Home;
@@ -183,11 +183,7 @@ impl Owner {
                 let request = &batch.requests[index];
                 for key in &batch.keys[request.keys()] {
                     let bytes = batch.spans[request.spans()][key.arg as usize].of(&batch.input);
-                    let mut owned = self.owned();
-                    let watched = owned.part(db, key.hash).watch(bytes, key.hash, batch.now, &watching.flag);
-                    if let Some(existed) = watched {
-                        watching.keys.push(Watched { db, hash: key.hash, key: bytes.into(), existed });
-                    }
+                    watching.add(&mut self.owned().part(db, key.hash), bytes, key.hash, batch.now);
                 }
                 let _ = answer.send((batch, watching));
             }

@@ -14,7 +14,7 @@ use super::aside::{self, Aside};
 use super::evict::{Evictor, Room, State};
 use super::serve::{self, Hold, Ready, Tried};
 use super::wait::{Place, Waiter};
-use super::{Engine, FLUSH, Gone, Transaction, Watched, Watching, held};
+use super::{Engine, FLUSH, Gone, Transaction, Watching, held};
 use crate::command::{
     Arguments, Call, Entries, Flags, Key, Long, Parts, Progress, ReadManyRun, Run, Step, live, looked_up, prune,
 };
@@ -471,9 +471,7 @@ impl Engine for Sharded {
         for key in &batch.keys[request.keys()] {
             let bytes = batch.spans[request.spans()][key.arg as usize].of(&batch.input);
             let mut exclusive = self.shards.write(self.shards.part_of(db, key.hash), &self.server.env);
-            if let Some(existed) = exclusive.part().watch(bytes, key.hash, batch.now, &watching.flag) {
-                watching.keys.push(Watched { db, hash: key.hash, key: bytes.into(), existed });
-            }
+            watching.add(&mut exclusive.part(), bytes, key.hash, batch.now);
         }
         Ok((batch, watching))
     }

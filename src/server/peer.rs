@@ -2,14 +2,19 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
-use crate::server::Server;
-use crate::server::clients::Client;
+use super::Server;
+use super::clients::Client;
 use crate::sync::Arc;
+
+/// Look-ups of names at once. Each has a thread until the resolver answers, whoever waits for it.
+static LOOKUPS: Semaphore = Semaphore::const_new(4);
 
 /// What went wrong between here and there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,18 +22,19 @@ pub enum Failure {
     Connecting,
     Writing,
     Reading,
-    /// Our own client is to end, or the server stops.
-    Ended,
+    /// Our own client is to end.
+    Killed,
 }
 
 /// A connection to another instance. Every step has the same time.
-pub struct Target {
+pub struct Peer {
     stream: TcpStream,
     received: Vec<u8>,
     guard: Guard,
 }
 
-/// Who may end the waiting for the network.
+/// Who may end a wait: whoever kills the client, or stops the server.
+#[derive(Clone)]
 pub struct Guard {
     pub client: Arc<Client>,
     pub server: Arc<Server>,
@@ -37,21 +43,26 @@ pub struct Guard {
 }
 
 impl Guard {
-    async fn step<T>(&self, io: impl Future<Output = io::Result<T>>, failure: Failure) -> Result<T, Failure> {
+    /// Waits for something, for as long as it takes. The server's end is the failure that is given.
+    pub async fn wait<T>(&self, event: impl Future<Output = T>, failure: Failure) -> Result<T, Failure> {
         tokio::select! {
             biased;
-            () = poll_fn(|cx| self.client.poll_killed(cx)) => Err(Failure::Ended),
-            () = self.server.stopped() => Err(Failure::Ended),
-            done = tokio::time::timeout(self.patience, io) => done.ok().and_then(Result::ok).ok_or(failure),
+            () = poll_fn(|cx| self.client.poll_killed(cx)) => Err(Failure::Killed),
+            () = self.server.stopped() => Err(failure),
+            done = event => Ok(done),
         }
+    }
+
+    async fn step<T>(&self, io: impl Future<Output = io::Result<T>>, failure: Failure) -> Result<T, Failure> {
+        let done = self.wait(tokio::time::timeout(self.patience, io), failure).await?;
+        done.ok().and_then(Result::ok).ok_or(failure)
     }
 }
 
-impl Target {
+impl Peer {
     /// A host that is not found is another failure than one that does not answer, as in Redis.
     pub async fn connect(host: &str, port: u16, guard: Guard) -> Result<Self, Failure> {
-        let found = guard.step(lookup_host((host, port)), Failure::Connecting).await?;
-        let addresses: Vec<_> = found.collect();
+        let addresses = guard.step(look_up(host, port), Failure::Connecting).await?;
         let stream = guard.step(TcpStream::connect(&addresses[..]), Failure::Writing).await?;
         // Without it only speed is lost.
         let _ = stream.set_nodelay(true);
@@ -104,4 +115,18 @@ impl Target {
             }
         }
     }
+}
+
+async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![(address, port).into()]);
+    }
+    let turn = LOOKUPS.acquire().await.map_err(io::Error::other)?;
+    let host = host.to_owned();
+    let found = tokio::task::spawn_blocking(move || {
+        // Given back when the thread is free, not when nobody waits any more.
+        let _turn = turn;
+        (host.as_str(), port).to_socket_addrs().map(Iterator::collect)
+    });
+    found.await?
 }
