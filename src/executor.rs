@@ -59,6 +59,14 @@ impl Drop for Blocked {
     }
 }
 
+impl<E> Drop for Executor<E> {
+    fn drop(&mut self) {
+        if let Some(session) = &mut self.session {
+            free_fieldsets(session, &self.server);
+        }
+    }
+}
+
 /// How long a long command leaves its keys alone when others wait for locks: a tick of the runtime's timers.
 const GIVE_WAY: Duration = Duration::from_millis(1);
 
@@ -564,6 +572,7 @@ impl<E: Engine> Executor<E> {
                 end_transaction(session);
                 self.server.forget(&session.client);
                 crate::command::deliver(session, &mut batch.reply);
+                free_fieldsets(session, &self.server);
                 session.reset(self.server.config.requirepass().is_empty());
                 batch.reply.set_resp(session.resp);
                 batch.reply.simple("RESET");
@@ -785,6 +794,13 @@ fn aborted(error: Error) -> Vec<u8> {
 /// Whether it is an EXEC with arguments, which ends the transaction instead of only breaking it.
 fn is_malformed_exec(request: &Request) -> bool {
     matches!(request.verdict, Verdict::WrongArity(it) if matches!(it.spec.run, Run::Control(Control::Exec)))
+}
+
+/// Of what HIMPORT PREPARE has named there may be very much.
+fn free_fieldsets(session: &mut Session, server: &Server) {
+    if let Some(sets) = session.fieldsets.take() {
+        server.env.reaper.free(*sets);
+    }
 }
 
 fn end_transaction(session: &mut Session) {

@@ -11,7 +11,8 @@ use crate::fault;
 use crate::lexer::{INPUT_MAX, Span};
 use crate::reply::Reply;
 use crate::session::Session;
-use crate::store::Slot;
+use crate::store::reaper::Garbage;
+use crate::store::{HEAVY_BYTES, HEAVY_WEIGHT, Slot};
 use crate::sync::Ordering;
 
 pub(super) const SPECS: &[Spec] = &[Spec {
@@ -77,11 +78,9 @@ fn prepare(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<
     }
     let mut sets = session.fieldsets.take().unwrap_or_default();
     let limit = call.server.config.client_query_buffer_limit().min(INPUT_MAX);
-    let is_kept = sets.add(call.arg(2), Fieldset::new(call.args(3)), limit);
+    let added = sets.add(call.arg(2), Fieldset::new(call.args(3)), limit);
     keep(session, sets);
-    if !is_kept {
-        return Err(Error::Other("ERR fieldsets of this connection would exceed client-query-buffer-limit"));
-    }
+    added?;
     reply.ok();
     Ok(Next::Continue)
 }
@@ -115,9 +114,10 @@ fn discard(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<
 }
 
 /// HIMPORT DISCARDALL -> how many lists there were.
-fn discard_all(session: &mut Session, _: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
+fn discard_all(session: &mut Session, call: &Call<'_>, reply: &mut Reply) -> Result<Next, Error> {
     let sets = session.fieldsets.take().unwrap_or_default();
     reply.count(sets.by_name.len());
+    call.server.env.reaper.free(*sets);
     keep(session, Box::default());
     Ok(Next::Continue)
 }
@@ -128,6 +128,9 @@ fn keep(session: &mut Session, sets: Box<Fieldsets>) {
     session.fieldsets = (!sets.by_name.is_empty()).then_some(sets);
 }
 
+/// More lists than anybody has kinds of hashes; so few are found and freed in no time.
+const LISTS_MAX: usize = 1024;
+
 /// The lists of fields that a connection has named. They end with it, and with RESET.
 #[derive(Debug, Default)]
 pub struct Fieldsets {
@@ -137,22 +140,34 @@ pub struct Fieldsets {
 }
 
 impl Fieldsets {
-    /// Adds a list, or replaces that of the same name. False when all together would take more than `limit` bytes.
-    fn add(&mut self, name: &[u8], fieldset: Fieldset, limit: u64) -> bool {
-        let replaced = self.by_name.get(name).map_or(0, |old| old.footprint(name));
-        let bytes = self.bytes - replaced + fieldset.footprint(name);
+    /// Adds a list, or replaces that of the same name.
+    ///
+    /// # Errors
+    /// If there would be more than [`LISTS_MAX`], or all together would take more than `limit` bytes.
+    fn add(&mut self, name: &[u8], fieldset: Fieldset, limit: u64) -> Result<(), Error> {
+        let replaced = self.by_name.get(name).map(|old| old.footprint(name));
+        if replaced.is_none() && self.by_name.len() >= LISTS_MAX {
+            return Err(Error::Other("ERR too many fieldsets on this connection"));
+        }
+        let bytes = self.bytes - replaced.unwrap_or(0) + fieldset.footprint(name);
         if bytes > limit {
-            return false;
+            return Err(Error::Other("ERR fieldsets of this connection would exceed client-query-buffer-limit"));
         }
         self.by_name.insert(name.into(), fieldset);
         self.bytes = bytes;
-        true
+        Ok(())
     }
 
     fn remove(&mut self, name: &[u8]) -> bool {
         let removed = self.by_name.remove(name).map(|old| old.footprint(name));
         self.bytes -= removed.unwrap_or(0);
         removed.is_some()
+    }
+}
+
+impl Garbage for Fieldsets {
+    fn is_heavy(&self) -> bool {
+        self.by_name.len() > HEAVY_WEIGHT || self.bytes > HEAVY_BYTES as u64
     }
 }
 
@@ -195,16 +210,16 @@ mod tests {
     fn what_is_counted_is_what_is_there() {
         let list = |fields: &[&'static [u8]]| Fieldset::new(fields.iter().copied());
         let mut sets = Fieldsets::default();
-        assert!(sets.add(b"u", list(&[b"name", b"", b"age"]), 1000));
+        assert!(sets.add(b"u", list(&[b"name", b"", b"age"]), 1000).is_ok());
         assert_eq!(sets.by_name[&b"u"[..]].iter().collect::<Vec<_>>(), [&b"name"[..], b"", b"age"]);
         let one = sets.bytes;
-        assert!(sets.add(b"u", list(&[b"name", b"", b"age"]), one) && sets.bytes == one, "replaced");
-        assert!(!sets.add(b"v", list(&[b"x"]), one) && sets.bytes == one, "refused");
+        assert!(sets.add(b"u", list(&[b"name", b"", b"age"]), one).is_ok() && sets.bytes == one, "replaced");
+        assert!(sets.add(b"v", list(&[b"x"]), one).is_err() && sets.bytes == one, "refused");
         assert!(
-            !sets.add(b"u", list(&[b"a", b"much", b"longer", b"list", b"of", b"fields"]), one)
+            sets.add(b"u", list(&[b"a", b"much", b"longer", b"list", b"of", b"fields"]), one).is_err()
                 && sets.by_name[&b"u"[..]].fields.len() == 3
         );
-        assert!(sets.add(b"v", list(&[b"x"]), 1000) && sets.bytes > one);
+        assert!(sets.add(b"v", list(&[b"x"]), 1000).is_ok() && sets.bytes > one);
         assert!(sets.remove(b"v") && !sets.remove(b"v") && sets.bytes == one);
         assert!(sets.remove(b"u") && sets.bytes == 0);
     }

@@ -28,9 +28,9 @@ use crate::parser::{Batch, Request, Verdict};
 use crate::server::clients::Client;
 use crate::server::{Server, Tally};
 use crate::session::Session;
-use crate::store::{Entry, Part, rdb, stream};
 use crate::store::table::Table;
 use crate::store::watch::Flag;
+use crate::store::{Entry, Part, rdb, stream};
 use crate::sync::Arc;
 
 /// Replies beyond this many bytes are sent before the batch goes on, so that a batch of large reads

@@ -38,8 +38,8 @@ pub use slot::{Deadline, Slot};
 pub use uses::Uses;
 
 /// Freeing fewer allocations or bytes than this takes about as long as handing them to another thread.
-const HEAVY_WEIGHT: usize = 256;
-const HEAVY_BYTES: usize = 256 * 1024;
+pub const HEAVY_WEIGHT: usize = 256;
+pub const HEAVY_BYTES: usize = 256 * 1024;
 
 /// A collection too large for its entry.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::others::{Others, bounded, retry};
 use crate::support::client::encode;
 use crate::support::server::PATIENCE;
 use crate::support::{Client, Server, each_engine, same_as_redis};
@@ -167,6 +168,25 @@ each_engine! {
         let most = server.resident_bytes_max();
         assert!(most < 128 * MEBI as u64, "{most} bytes");
         watcher.check("PING", "+PONG\r\n");
+    }
+
+    fn a_long_list_of_missing_keys_to_move_holds_nobody_up(peer) {
+        // One thread for all connections: whoever holds it holds them up.
+        let server = peer.start_with(&["--threads", "1"]);
+        let keys = vec!["missing"; 50_000];
+        let request = encode(&[&["MIGRATE", "127.0.0.1", "1", "", "0", "100", "KEYS"], &keys[..]].concat());
+        let (mut client, mut others) = (server.client(), Others::of(&server, ""));
+        retry("a long list of keys", || {
+            let slowest = others.ask_during(|| {
+                client.send(&request);
+                client.expect("+NOKEY\r\n");
+            });
+            bounded(slowest, 0, 0)
+        });
+        let id = client.call("CLIENT ID").int();
+        client.send(encode(&[&["MIGRATE", "127.0.0.1", "1", "", "0", "100", "KEYS"], &keys.repeat(4)[..]].concat()));
+        others.watcher().check(&format!("CLIENT KILL ID {id}"), ":1\r\n");
+        client.expect_closed();
     }
 
     fn a_killed_client_that_does_not_read_is_gone(peer) {

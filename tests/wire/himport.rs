@@ -107,6 +107,23 @@ each_engine! {
         client.check("HIMPORT DISCARDALL", ":0\r\n");
     }
 
+    fn there_is_a_limit_to_lists(peer) {
+        let server = peer.start();
+        let (mut client, mut other) = (server.client(), server.client());
+        let batch: String = (0..1024).map(|i| format!("HIMPORT PREPARE {i} f\r\n")).collect();
+        client.send(batch);
+        client.expect("+OK\r\n".repeat(1024));
+        client.check("HIMPORT PREPARE one-more f", "-ERR too many fieldsets on this connection\r\n");
+        client.check("HIMPORT SET k one-more 1", UNKNOWN);
+        client.check("HIMPORT PREPARE 0 f g", "+OK\r\n");
+        client.check("HIMPORT SET k 0 1 2", "+OK\r\n");
+        other.check("HIMPORT PREPARE one-more f", "+OK\r\n");
+        client.check("HIMPORT DISCARD 1", ":1\r\n");
+        client.check("HIMPORT PREPARE one-more f", "+OK\r\n");
+        client.check("HIMPORT DISCARDALL", ":1024\r\n");
+        client.check("HIMPORT PREPARE one-more f", "+OK\r\n");
+    }
+
     fn lists_can_be_used_in_the_batch_that_names_them(peer) {
         let server = peer.start();
         let mut client = server.client();
