@@ -173,7 +173,7 @@ each_engine! {
     fn a_long_list_of_missing_keys_to_move_holds_nobody_up(peer) {
         // One thread for all connections: whoever holds it holds them up.
         let server = peer.start_with(&["--threads", "1"]);
-        let keys = vec!["missing"; 100_000];
+        let keys = vec!["missing"; 50_000];
         let request = encode(&[&["MIGRATE", "127.0.0.1", "1", "", "0", "100", "KEYS"], &keys[..]].concat());
         let (mut client, mut others) = (server.client(), Others::of(&server, ""));
         retry("a long list of keys", || {
