@@ -206,7 +206,7 @@ each_engine! {
         let server = peer.start();
         let (mut client, mut other) = (server.client(), server.client());
         fill(&mut client, 3);
-        client.check("EXPIREMEMBER z m1 30 ms", ":1\r\n");
+        client.check("EXPIREMEMBER z m1 500 ms", ":1\r\n");
         client.check("WATCH z", "+OK\r\n");
         client.check("MULTI", "+OK\r\n");
         client.check("ZCARD z", "+QUEUED\r\n");
