@@ -40,7 +40,11 @@ fn content(entry: &Entry) -> (Type, Vec<Vec<u8>>) {
             for (name, group) in &stream.groups {
                 lines.push(name.to_vec());
                 lines.push(format!("{:?} {:?}", group.last_id, group.entries_read).into_bytes());
-                lines.extend(group.pending_range(..).map(|(id, pending)| format!("{id} {pending:?}").into_bytes()));
+                // Consumers are known by name: their numbers follow the order in which a payload has them.
+                let pending = group.pending_range(..).map(|(id, it)| {
+                    format!("{id} {:?} {} {}", group.consumer(it.owner).name(), it.delivered, it.count)
+                });
+                lines.extend(pending.map(String::into_bytes));
                 let consumers = group.consumers().map(|it| format!("{:?} {} {:?}", it.name(), it.seen, it.pending()));
                 lines.extend(consumers.map(String::into_bytes));
             }
