@@ -220,7 +220,7 @@ each_engine! {
         other.expect(">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nh\r\n");
     }
 
-    fn nothing_is_made_without_memory(peer) {
+    fn nothing_is_made_beyond_maxmemory(peer) {
         let server = peer.start();
         let mut client = server.client();
         client.check("HIMPORT PREPARE u a", "+OK\r\n");
