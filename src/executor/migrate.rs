@@ -73,18 +73,20 @@ impl<E: Engine> Executor<E> {
         let moved = self.move_all(&migration, &keys, &guard).await;
         // It may have taken long, and times to live count from now.
         batch.now = now();
-        let error = |text| Error::Other(text);
         match moved {
             Ok(Moved::All) => batch.reply.ok(),
             Ok(Moved::NoKey) => batch.reply.simple("NOKEY"),
             Ok(Moved::Refused(text)) => batch.reply.error(text),
             Err(Stop::Gone(gone)) => return Err(gone),
-            Err(Stop::Failed(Failure::Killed)) => return Ok((batch, Outcome::Drop)),
-            Err(Stop::Failed(failure)) => batch.reply.fail(error(match failure {
-                Failure::Connecting | Failure::Killed => "IOERR error or timeout connecting to the client",
-                Failure::Writing => "IOERR error or timeout writing to target instance",
-                Failure::Reading => "IOERR error or timeout reading to target instance",
-            })),
+            Err(Stop::Failed(failure)) => {
+                let text = match failure {
+                    Failure::Killed => return Ok((batch, Outcome::Drop)),
+                    Failure::Connecting => "IOERR error or timeout connecting to the client",
+                    Failure::Writing => "IOERR error or timeout writing to target instance",
+                    Failure::Reading => "IOERR error or timeout reading to target instance",
+                };
+                batch.reply.fail(Error::Other(text));
+            }
         }
         Ok((batch, Outcome::Done))
     }

@@ -23,6 +23,13 @@ struct Played {
 }
 
 impl Played {
+    /// Has a client ask for a MIGRATE to here, and lets it connect.
+    fn asked_by(client: &mut Client, listener: &TcpListener, what: &str) -> Self {
+        let port = listener.local_addr().expect("bound").port();
+        client.send(format!("MIGRATE 127.0.0.1 {port} {what}\r\n"));
+        Self::accept(listener)
+    }
+
     /// Waits for a connection, and answers its SELECT.
     fn accept(listener: &TcpListener) -> Self {
         Self::over(listener.accept().expect("somebody connects").0)
@@ -278,9 +285,8 @@ each_engine! {
         let server = peer.start();
         let (mut client, mut other) = (server.client(), server.client());
         other.check("SET k v", "+OK\r\n");
-        let (listener, port) = listener();
-        client.send(format!("MIGRATE 127.0.0.1 {port} k 0 600000\r\nPING\r\n"));
-        let mut target = Played::accept(&listener);
+        let (listener, _) = listener();
+        let mut target = Played::asked_by(&mut client, &listener, "k 0 600000\r\nPING");
         assert_eq!(target.request()[..3], ["RESTORE", "k", "0"]);
         other.check("GET k", "$1\r\nv\r\n");
         other.check("SET l w", "+OK\r\n");
@@ -295,9 +301,8 @@ each_engine! {
         let server = peer.start();
         let (mut client, mut other) = (server.client(), server.client());
         other.check("SET k 1", "+OK\r\n");
-        let (listener, port) = listener();
-        client.send(format!("MIGRATE 127.0.0.1 {port} k 0 60000\r\n"));
-        let mut target = Played::accept(&listener);
+        let (listener, _) = listener();
+        let mut target = Played::asked_by(&mut client, &listener, "k 0 60000");
         assert_eq!(target.request().len(), 4);
         other.check("SET k 22222 EX 1000", "+OK\r\n");
         target.answer("+OK\r\n");
@@ -312,12 +317,11 @@ each_engine! {
     fn the_copy_of_a_key_that_goes_meanwhile_stays(peer) {
         let server = peer.start();
         let (mut client, mut other) = (server.client(), server.client());
-        let (listener, port) = listener();
+        let (listener, _) = listener();
         // Had it been evicted, the copy would be the only one.
         for end in ["DEL k", "FLUSHALL", "PEXPIRE k 1"] {
             other.check("SET k 1", "+OK\r\n");
-            client.send(format!("MIGRATE 127.0.0.1 {port} k 0 60000\r\n"));
-            let mut target = Played::accept(&listener);
+            let mut target = Played::asked_by(&mut client, &listener, "k 0 60000");
             target.request();
             assert!(!other.call(end).is_error());
             while other.call("EXISTS k").int() == 1 {}
@@ -330,7 +334,7 @@ each_engine! {
     fn what_readers_of_a_stream_do_meanwhile_is_sent_again(peer) {
         let server = peer.start();
         let (mut client, mut other) = (server.client(), server.client());
-        let (listener, port) = listener();
+        let (listener, _) = listener();
         for change in [
             "XREADGROUP GROUP g one STREAMS s >",
             "XACK s g 1-1",
@@ -347,8 +351,7 @@ each_engine! {
             ] {
                 assert!(!other.call(command).is_error(), "{command}");
             }
-            client.send(format!("MIGRATE 127.0.0.1 {port} s 0 60000\r\n"));
-            let mut target = Played::accept(&listener);
+            let mut target = Played::asked_by(&mut client, &listener, "s 0 60000");
             let first = target.request();
             assert_eq!(first.len(), 4);
             assert!(!other.call(change).is_error(), "{change}");
@@ -383,9 +386,8 @@ each_engine! {
         let server = peer.start();
         let (mut client, mut other) = (server.client(), server.client());
         other.check("MSET k 1 l 2", "+OK\r\n");
-        let (listener, port) = listener();
-        client.send(format!("MIGRATE 127.0.0.1 {port} \"\" 0 60000 KEYS k l\r\n"));
-        let mut target = Played::accept(&listener);
+        let (listener, _) = listener();
+        let mut target = Played::asked_by(&mut client, &listener, "\"\" 0 60000 KEYS k l");
         assert_eq!(target.request()[1], "k");
         other.check("CLIENT PAUSE 600000 WRITE", "+OK\r\n");
         target.answer("+OK\r\n");
@@ -418,9 +420,8 @@ each_engine! {
         let mut server = peer.start();
         let (mut client, mut other) = (server.client(), server.client());
         other.check("SET k 1", "+OK\r\n");
-        let (listener, port) = listener();
-        client.send(format!("MIGRATE 127.0.0.1 {port} k 0 600000\r\n"));
-        let mut target = Played::accept(&listener);
+        let (listener, _) = listener();
+        let mut target = Played::asked_by(&mut client, &listener, "k 0 600000");
         target.request();
         other.send("SHUTDOWN\r\n");
         client.expect(READING);
@@ -433,11 +434,10 @@ each_engine! {
         let server = peer.start();
         let (mut client, mut other) = (server.client(), server.client());
         other.check("SET k 1", "+OK\r\n");
-        let (listener, port) = listener();
+        let (listener, _) = listener();
         let mut busy: Vec<(Client, Played)> = (0..64).map(|_| {
             let mut client = server.client();
-            client.send(format!("MIGRATE 127.0.0.1 {port} k 0 600000 COPY\r\n"));
-            let mut target = Played::accept(&listener);
+            let mut target = Played::asked_by(&mut client, &listener, "k 0 600000 COPY");
             target.request();
             (client, target)
         }).collect();
@@ -460,9 +460,8 @@ each_engine! {
         let server = peer.start();
         let (mut client, mut other) = (server.client(), server.client());
         other.check("SET k 0", "+OK\r\n");
-        let (listener, port) = listener();
-        client.send(format!("MIGRATE 127.0.0.1 {port} k 0 60000\r\n"));
-        let mut target = Played::accept(&listener);
+        let (listener, _) = listener();
+        let mut target = Played::asked_by(&mut client, &listener, "k 0 60000");
         for i in 1..=3 {
             assert_eq!(target.request()[0], "RESTORE");
             other.check("INCR k", format!(":{i}\r\n"));
@@ -489,10 +488,9 @@ each_engine! {
         let server = peer.start();
         let (mut client, mut other) = (server.client(), server.client());
         other.check("SET k 1", "+OK\r\n");
-        let (listener, port) = listener();
+        let (listener, _) = listener();
         for answer in ["", "+O", "$2\r\nOK\r\n", "\r\n", &"x".repeat(20_000)] {
-            client.send(format!("MIGRATE 127.0.0.1 {port} k 0 60000\r\n"));
-            let mut target = Played::accept(&listener);
+            let mut target = Played::asked_by(&mut client, &listener, "k 0 60000");
             target.request();
             target.answer(answer);
             drop(target);
@@ -506,9 +504,8 @@ each_engine! {
         let (mut client, mut other) = (server.client(), server.client());
         let id = client.call("CLIENT ID").int();
         other.check("SET k 1", "+OK\r\n");
-        let (listener, port) = listener();
-        client.send(format!("MIGRATE 127.0.0.1 {port} k 0 600000\r\n"));
-        let mut target = Played::accept(&listener);
+        let (listener, _) = listener();
+        let mut target = Played::asked_by(&mut client, &listener, "k 0 600000");
         target.request();
         other.check(&format!("CLIENT KILL ID {id}"), ":1\r\n");
         client.expect_closed();
