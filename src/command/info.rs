@@ -17,7 +17,7 @@ pub(super) const SPECS: &[Spec] = &[Spec {
     arity: Arity::at_least(1),
     keys: Keys::None,
     run: Run::Walk(info),
-    flags: Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL),
+    flags: Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL).and(Flags::ALL_DATABASES),
     since: "1.0.0",
     complexity: "O(1)",
     summary: "Returns information and statistics about the server.",

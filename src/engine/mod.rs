@@ -209,6 +209,11 @@ pub(crate) fn selected(batch: &Batch, request: &Request, db: u16, databases: u16
     if command.spec.name != "select" {
         return db;
     }
-    let index = batch.arguments(request).nth(1).and_then(crate::number::parse_i64);
-    index.and_then(|index| u16::try_from(index).ok()).filter(|&index| index < databases).unwrap_or(db)
+    batch.arguments(request).nth(1).and_then(|word| database(word, databases)).unwrap_or(db)
+}
+
+/// The database that a word names, if there is one.
+pub(crate) fn database(word: &[u8], databases: u16) -> Option<u16> {
+    let index = crate::number::parse_i64(word).and_then(|index| u16::try_from(index).ok());
+    index.filter(|&index| index < databases)
 }

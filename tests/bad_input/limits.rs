@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::others::{Others, bounded, retry};
+use crate::others::{Others, bounded, retry, start};
 use crate::support::client::encode;
 use crate::support::server::PATIENCE;
 use crate::support::{Client, Server, each_engine, same_as_redis};
@@ -172,7 +172,7 @@ each_engine! {
 
     fn a_long_list_of_missing_keys_to_move_holds_nobody_up(peer) {
         // One thread for all connections: whoever holds it holds them up.
-        let server = peer.start_with(&["--threads", "1"]);
+        let server = start(peer, &["--threads", "1"]);
         let keys = vec!["missing"; 50_000];
         let request = encode(&[&["MIGRATE", "127.0.0.1", "1", "", "0", "100", "KEYS"], &keys[..]].concat());
         let (mut client, mut others) = (server.client(), Others::of(&server, ""));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::others::{Others, bounded, retry};
+use crate::others::{Others, bounded, retry, start};
 use crate::support::client::encode;
 use crate::support::{Client, Peer, Server, each_engine};
 
@@ -53,7 +53,7 @@ fn write_mixed(client: &mut Client, seed: u64, bytes: usize) {
 fn a_thousand_cost_less_than_a_kibibyte_each(peer: Peer, input: &[u8]) {
     let input = [b"PING\r\n", input].concat();
     retry("a thousand connections", || {
-        let server = peer.start();
+        let server = start(peer, &[]);
         let mut clients = connections(&server, 1000);
         let mut others = Others::of(&server, "");
         let before = server.resident_bytes();
@@ -87,9 +87,7 @@ each_engine! {
         });
         let most = server.resident_bytes_max();
         assert!(most <= LIMIT / 4 * 5 + (64 << 20), "{most} resident of {LIMIT}");
-        let used = server.client().call("INFO memory").text();
-        let used = used.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("INFO tells");
-        let used: u64 = used.parse().expect("a number");
+        let used = server.client().used_memory();
         // Not all is gone either.
         assert!((LIMIT / 2..LIMIT / 8 * 9).contains(&used), "{used} in use of {LIMIT}");
     }
@@ -107,7 +105,7 @@ each_engine! {
     /// outgrown stay with the allocator for a while.
     fn half_received_arguments_cost_what_was_received(peer) {
         const RECEIVED: u64 = 100_000;
-        let server = peer.start();
+        let server = start(peer, &[]);
         Others::of(&server, "").notice_nothing(&server, 100 * 4 * RECEIVED + SLACK, "half arguments", || {
             let mut clients = connections(&server, 100);
             for client in &mut clients {
@@ -122,7 +120,7 @@ each_engine! {
 
     /// Arguments by the million are held as they come, not as they were announced.
     fn one_client_with_many_small_arguments(peer) {
-        let server = peer.start();
+        let server = start(peer, &[]);
         let input = b"$1\r\nx\r\n".repeat(500_000);
         // Bytes and the places of arguments, each with room for as much again, and copies while they grow.
         let most = 6 * input.len() as u64 + SLACK;
@@ -137,7 +135,7 @@ each_engine! {
     /// 70 MB of requests would cause 400 MB of errors.
     fn a_flood_of_a_client_that_is_not_logged_in(peer) {
         const REQUESTS: [&str; 3] = ["GET k", "AUTH wrong", "HELLO 3 AUTH default wrong"];
-        let server = peer.start_with(&["--requirepass", "secret"]);
+        let server = start(peer, &["--requirepass", "secret"]);
         let mut others = Others::of(&server, "AUTH secret");
         let mut watcher = server.client();
         watcher.check("AUTH secret", "+OK\r\n");
@@ -157,7 +155,7 @@ each_engine! {
 
     /// 600 MB that would be sent back.
     fn a_flood_of_a_client_that_never_reads(peer) {
-        let server = peer.start();
+        let server = start(peer, &[]);
         let chunk = format!("ECHO {}\r\n", "x".repeat(50)).repeat(10_000);
         Others::of(&server, "").notice_nothing(&server, 1024 * KIBI + SLACK, "ECHO", || {
             flood(&mut server.client(), &chunk);

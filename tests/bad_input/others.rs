@@ -21,6 +21,13 @@ pub const GROWTH_MAX: u64 = 16 << 20;
 /// so often, does.
 const ATTEMPTS: usize = 4;
 
+/// Starts a server of which it is measured what others notice: without huge pages, whose first touch may cost a virtual
+/// machine's host 6 ms and more, in which a processor stands still (`docs/benchmarks.md`, growth).
+pub fn start(peer: Peer, options: &[&str]) -> Server {
+    let small_pages: &[&str] = if peer == Peer::Redis { &[] } else { &["--disable-thp", "yes"] };
+    peer.start_with(&[options, small_pages].concat())
+}
+
 /// A connection of a server, and one of a server that has nothing else to do.
 pub struct Others {
     watcher: Client,
@@ -35,7 +42,7 @@ impl Others {
         if !login.is_empty() {
             watcher.check(login, "+OK\r\n");
         }
-        let idle = server.peer.start();
+        let idle = start(server.peer, &[]);
         Self { watcher, idle: idle.client(), _idle: idle }
     }
 
@@ -127,7 +134,7 @@ impl Drop for Tells<'_> {
 
 #[test]
 fn a_server_that_stands_still_is_noticed() {
-    let server = Peer::Sharded.start();
+    let server = start(Peer::Sharded, &[]);
     let noticed = Others::of(&server, "").notice(&server, u64::MAX, || {
         server.signal(Signal::STOP);
         std::thread::sleep(2 * pong_max());
@@ -138,7 +145,7 @@ fn a_server_that_stands_still_is_noticed() {
 
 #[test]
 fn a_server_that_grows_is_noticed() {
-    let server = Peer::Sharded.start();
+    let server = start(Peer::Sharded, &[]);
     let noticed = Others::of(&server, "").notice(&server, GROWTH_MAX, || {
         server.client().request(&[b"SET".as_slice(), b"k", &vec![b'x'; 2 * GROWTH_MAX as usize]]);
     });

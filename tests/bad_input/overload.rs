@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::others::Others;
+use crate::others::{Others, start};
 use crate::support::client::encode;
 use crate::support::server::PATIENCE;
 use crate::support::{Client, Peer, each_engine, same_as_redis};
@@ -54,7 +54,7 @@ fn write(client: &mut Client, seed: u64, bytes: usize, all_expire: bool) -> usiz
 fn writers_outgrow(peer: Peer, policy: &str) {
     const LIMIT: u64 = 12 * MEBI;
     const WRITERS: u64 = 16;
-    let server = peer.start_with(&["--maxmemory", "12mb", "--maxmemory-policy", policy]);
+    let server = start(peer, &["--maxmemory", "12mb", "--maxmemory-policy", policy]);
     let mut others = Others::of(&server, "");
     // What is resident is looked at where more is written (`memory.rs`).
     others.notice_nothing(&server, u64::MAX, policy, || {
@@ -69,9 +69,7 @@ fn writers_outgrow(peer: Peer, policy: &str) {
         assert_eq!(refused > 0, policy == "noeviction", "{refused} writes were refused");
     });
     let mut client = server.client();
-    let used = client.call("INFO memory").text();
-    let used = used.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("INFO tells");
-    let used: u64 = used.parse().expect("a number");
+    let used = client.used_memory();
     assert!(used < LIMIT / 8 * 9, "{used} in use of {LIMIT}");
     // Reading and removing go on, and make room.
     let key = client.call("RANDOMKEY").text();
@@ -84,7 +82,7 @@ fn writers_outgrow(peer: Peer, policy: &str) {
 same_as_redis! {
     /// The limit is 32mb 8mb 60.
     fn a_subscriber_that_never_reads(peer) {
-        let server = peer.start();
+        let server = start(peer, &[]);
         let message = "x".repeat(64 << 10);
         Others::of(&server, "").notice_nothing(&server, 32 * MEBI + SLACK, "PUBLISH", || {
             let (mut slow, mut poster) = (server.client(), server.client());
@@ -116,7 +114,7 @@ each_engine! {
         if !may_open(MOST as u64 + 1000) {
             return;
         }
-        let server = peer.start();
+        let server = start(peer, &[]);
         let before = server.resident_bytes();
         // One of them is the others'.
         let mut others = Others::of(&server, "");
@@ -147,7 +145,7 @@ each_engine! {
     }
 
     fn a_hundred_thousand_wrong_passwords(peer) {
-        let server = peer.start_with(&["--requirepass", "secret"]);
+        let server = start(peer, &["--requirepass", "secret"]);
         Others::of(&server, "AUTH secret").notice_nothing(&server, SLACK, "AUTH", || {
             std::thread::scope(|scope| {
                 for _ in 0..4 {

@@ -1,6 +1,6 @@
 //! The rows of `framing.txt` and `unauthenticated.txt`: each in one write, byte by byte, and cut off.
 
-use crate::others::{GROWTH_MAX, Others};
+use crate::others::{GROWTH_MAX, Others, start};
 use crate::support::client::{encode, unescape};
 use crate::support::{Client, Server, each_engine, same_as_redis};
 
@@ -170,12 +170,12 @@ fn cuts(len: usize) -> Vec<usize> {
 
 same_as_redis! {
     fn framing(peer) {
-        let server = peer.start();
+        let server = start(peer, &[]);
         run(&server, &rows(include_str!("framing.txt")), "");
     }
 
     fn unauthenticated(peer) {
-        let server = peer.start_with(&["--requirepass", "secret"]);
+        let server = start(peer, &["--requirepass", "secret"]);
         let mut rows = rows(include_str!("unauthenticated.txt"));
         rows.extend(wrong_passwords());
         rows.extend(announced_before_login());
@@ -185,7 +185,7 @@ same_as_redis! {
 
 each_engine! {
     fn where_kiba_differs_from_redis(peer) {
-        let server = peer.start();
+        let server = start(peer, &[]);
         run(&server, &rows(include_str!("differences.txt")), "");
     }
 }

@@ -4,7 +4,7 @@
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::others::{GROWTH_MAX, Others};
+use crate::others::{GROWTH_MAX, Others, start};
 use crate::support::server::PATIENCE;
 use crate::support::{Client, Peer, Server, Value, each_engine};
 
@@ -342,7 +342,7 @@ fn random_sequences_answer_alike() {
 each_engine! {
     /// A pause is for others as well.
     fn others_notice_nothing_of_two_steps(peer) {
-        let server = peer.start_small();
+        let server = start(peer, &["--shards", "16"]);
         let mut others = Others::of(&server, "");
         let steps = || STEPS.iter().filter(|step| !step.starts_with("CLIENT PAUSE"));
         for first in steps() {

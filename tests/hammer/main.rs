@@ -52,7 +52,7 @@ fn hammer(address: SocketAddr, seed: u64, time: Duration) -> Vec<Finding> {
         }
         let (mut findings, logs) = stage::round(address, seed.wrapping_add(number), ROUND.min(left));
         eprintln!("round {number}: {}", summary(&logs));
-        memory.push(used_memory(address));
+        memory.push(support::Client::connect(address).used_memory());
         let (first, last) = (memory[0], memory[memory.len() - 1]);
         if last > first + MEMORY {
             findings.push(Finding::new(Kind::LeftBehind, format!("{last} bytes of memory, {first} after one round")));
@@ -63,12 +63,6 @@ fn hammer(address: SocketAddr, seed: u64, time: Duration) -> Vec<Finding> {
     }
     eprintln!("memory in use after each round: {memory:?}");
     Vec::new()
-}
-
-fn used_memory(address: SocketAddr) -> u64 {
-    let text = support::Client::connect(address).call("INFO memory").text();
-    let line = text.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("INFO tells");
-    line.parse().expect("a number")
 }
 
 fn summary(logs: &[Log]) -> String {

@@ -131,6 +131,13 @@ impl Client {
         self.request(&words(request))
     }
 
+    /// Bytes that the server has in use, as INFO tells them.
+    pub fn used_memory(&mut self) -> u64 {
+        let text = self.call("INFO memory").text();
+        let line = text.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("INFO tells");
+        line.parse().expect("a number")
+    }
+
     /// Sends a request with these arguments and reads its reply.
     pub fn request(&mut self, arguments: &[impl AsRef<[u8]>]) -> Value {
         self.send(encode(arguments));

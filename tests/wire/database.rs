@@ -114,9 +114,43 @@ same_as_redis! {
         }
         client.check("EXEC", "*5\r\n+OK\r\n$-1\r\n+OK\r\n$1\r\n1\r\n-ERR DB index is out of range\r\n");
     }
+
+    fn whole_databases_beside_single_keys_in_a_transaction(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        let mut transaction = |requests: &str, replies: &str| {
+            client.check("MULTI", "+OK\r\n");
+            for request in requests.split(", ") {
+                client.check(request, "+QUEUED\r\n");
+            }
+            client.check("EXEC", replies);
+        };
+        // Databases that nobody has used before.
+        transaction("SELECT 5, SET k v, FLUSHALL, GET k", "*4\r\n+OK\r\n+OK\r\n+OK\r\n$-1\r\n");
+        transaction("SET k v, FLUSHDB, SELECT 6, SET k w", "*4\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
+        transaction("SET k v, MOVE k 7, SWAPDB 7 8, SELECT 8, GET k", "*5\r\n+OK\r\n:1\r\n+OK\r\n+OK\r\n$1\r\nv\r\n");
+        transaction("SWAPDB 8 7, SELECT 6, SET k w, KEYS *, SELECT 7, DBSIZE", "*6\r\n+OK\r\n+OK\r\n+OK\r\n*1\r\n$1\r\nk\r\n+OK\r\n:1\r\n");
+        let text = "# Keyspace\r\ndb6:keys=1,expires=0,avg_ttl=0\r\ndb7:keys=1,expires=0,avg_ttl=0\r\n";
+        transaction("SELECT 0, INFO keyspace", &format!("*2\r\n+OK\r\n${}\r\n{text}\r\n", text.len()));
+    }
 }
 
 each_engine! {
+    /// Nor is it locked: only those that are in use, or that the commands name.
+    fn a_transaction_makes_no_database_that_it_does_not_need(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("SET k v", "+OK\r\n");
+        let before = client.used_memory();
+        for request in ["FLUSHALL", "DBSIZE", "INFO", "SWAPDB 0 0", "SORT l BY w_*"] {
+            for request in ["MULTI", request, "EXEC"] {
+                client.call(request);
+            }
+        }
+        let after = client.used_memory();
+        assert!(after < before + 100_000, "{before} grew to {after}");
+    }
+
     /// Keys are due in the database where they are by then, and what was due elsewhere is not forgotten.
     fn keys_expire_after_a_swap(peer) {
         let server = peer.start();

@@ -16,7 +16,8 @@ use super::serve::{self, Hold, Ready, Tried};
 use super::wait::{Place, Waiter};
 use super::{Engine, FLUSH, Gone, Transaction, Watching, held};
 use crate::command::{
-    Arguments, Call, Entries, Flags, Key, Long, Parts, Progress, ReadManyRun, Run, Step, live, looked_up, prune,
+    Arguments, Call, Command, Entries, Flags, Key, Long, Parts, Progress, ReadManyRun, Run, Step, live, looked_up,
+    prune,
 };
 use crate::fault;
 use crate::parser::{Batch, Request, Verdict};
@@ -338,18 +339,25 @@ impl Sharded {
         (db < self.shards.databases()).then(|| self.shards.part_of(db, key.hash))
     }
 
-    /// The parts that a command on the whole key space needs: its database, those that it names, or all in use.
+    /// The parts that a command on the whole key space needs.
     fn reach_of_whole(&self, call: &Call<'_>) -> SmallVec<[PartId; 16]> {
-        if call.command.flags.has(Flags::NAMED_DATABASES) {
-            self.shards.all_parts((1..call.len()).filter_map(|i| call.database(i).ok()))
-        } else if call.command.flags.has(Flags::ALL_DATABASES) {
-            self.shards.all_parts((0..self.shards.databases()).filter(|&db| self.shards.is_used(db)))
+        self.shards.all_parts(self.databases_of_whole(call.command, call.arguments(), call.db))
+    }
+
+    /// The databases that a command on the whole key space needs: the selected one, those that it names, or all in use.
+    fn databases_of_whole(&self, command: &Command, arguments: Arguments<'_>, db: u16) -> SmallVec<[u16; 16]> {
+        let all = self.shards.databases();
+        if command.flags.has(Flags::NAMED_DATABASES) {
+            (1..arguments.len()).filter_map(|i| super::database(arguments.get(i)?, all)).collect()
+        } else if command.flags.has(Flags::ALL_DATABASES) {
+            (0..all).filter(|&db| self.shards.is_used(db)).collect()
         } else {
-            self.shards.all_parts(std::iter::once(call.db))
+            SmallVec::from_slice(&[db])
         }
     }
 
-    /// Every part that a transaction can reach: its keys', the watched keys', or all where a command needs them.
+    /// Every part that a transaction can reach: its keys' and the watched keys'. Where a command needs a whole database,
+    /// all parts of all databases that it reaches: one is locked as a whole, or none is.
     fn reach(&self, transaction: &Transaction) -> SmallVec<[PartId; 16]> {
         let batch = &transaction.batch;
         let watched = transaction.watching.keys.iter();
@@ -358,24 +366,29 @@ impl Sharded {
         } else {
             watched.map(|watched| self.shards.part_of(watched.db, watched.hash)).collect()
         };
+        let mut whole = SmallVec::<[u16; 16]>::new();
         let mut db = transaction.session.db;
         for request in &batch.requests {
             let Verdict::Run(command) = request.verdict else { continue };
             db = super::selected(batch, request, db, self.shards.databases());
             ids.extend(batch.keys[request.keys()].iter().filter_map(|key| self.part_of_key(db, key)));
+            let arguments = Arguments { input: &batch.input, spans: &batch.spans[request.spans()] };
             let is_whole = match command.spec.run.plain() {
                 Run::Walk(_) | Run::Whole(_) => true,
-                Run::ManyOrWhole { is_whole, .. } => {
-                    is_whole(Arguments { input: &batch.input, spans: &batch.spans[request.spans()] })
-                }
+                Run::ManyOrWhole { is_whole, .. } => is_whole(arguments),
                 _ => false,
             };
             if is_whole {
-                // All databases, since it is seldom and simple.
-                return self.shards.all_parts(0..self.shards.databases());
+                whole.extend(self.databases_of_whole(command, arguments, db));
             }
         }
-        ids
+        if whole.is_empty() {
+            return ids;
+        }
+        whole.extend(ids.iter().map(|id| id.db));
+        whole.sort_unstable();
+        whole.dedup();
+        self.shards.all_parts(whole)
     }
 }
 

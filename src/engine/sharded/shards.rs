@@ -190,8 +190,8 @@ impl Shards {
     }
 
     /// Every part of these databases.
-    pub fn all_parts(&self, databases: impl Iterator<Item = u16>) -> SmallVec<[PartId; 16]> {
-        databases.flat_map(|db| (0..self.shards as u32).map(move |index| PartId { db, index })).collect()
+    pub fn all_parts(&self, databases: impl IntoIterator<Item = u16>) -> SmallVec<[PartId; 16]> {
+        databases.into_iter().flat_map(|db| (0..self.shards as u32).map(move |index| PartId { db, index })).collect()
     }
 
     /// Asks for the cache lines that the search for these hashes will touch.
@@ -284,9 +284,19 @@ fn in_lock_order(ids: &mut SmallVec<[PartId; 16]>) {
 }
 
 /// Where a part is among those that are held.
-fn place(ids: &[PartId], id: PartId) -> Option<usize> {
-    // Most commands name a few keys; only those on the whole key space hold many parts.
-    if ids.len() <= 16 { ids.iter().position(|&held| held == id) } else { ids.binary_search(&id).ok() }
+///
+/// * `shards`: parts of each database.
+fn place(ids: &[PartId], id: PartId, shards: usize) -> Option<usize> {
+    // Most commands name a few keys.
+    if ids.len() <= 16 {
+        return ids.iter().position(|&held| held == id);
+    }
+    // Those on the whole key space hold all parts of some databases, and go to each.
+    let databases = (0..ids.len()).step_by(shards);
+    databases
+        .map(|first| first + id.index as usize)
+        .find(|&at| ids.get(at) == Some(&id))
+        .or_else(|| ids.binary_search(&id).ok())
 }
 
 /// Several parts, locked shared.
@@ -298,7 +308,8 @@ pub struct HeldShared<'a> {
 
 impl Tables for HeldShared<'_> {
     fn table(&self, db: u16, hash: u64) -> &Raw {
-        &self.guards[place(&self.ids, self.shards.part_of(db, hash)).expect("the key was declared")]
+        let at = place(&self.ids, self.shards.part_of(db, hash), self.shards.parts());
+        &self.guards[at.expect("the key was declared")]
     }
 }
 
@@ -311,7 +322,7 @@ pub struct HeldExclusive<'a> {
 
 impl HeldExclusive<'_> {
     fn index(&self, id: PartId) -> usize {
-        place(&self.ids, id).expect("the key was declared")
+        place(&self.ids, id, self.shards.parts()).expect("the key was declared")
     }
 }
 
@@ -328,7 +339,7 @@ impl Parts for HeldExclusive<'_> {
     }
 
     fn holds(&self, db: u16, hash: u64) -> bool {
-        place(&self.ids, self.shards.part_of(db, hash)).is_some()
+        place(&self.ids, self.shards.part_of(db, hash), self.shards.parts()).is_some()
     }
 }
 
@@ -343,7 +354,7 @@ impl Keyspace for HeldExclusive<'_> {
 
     fn is_used(&self, db: u16) -> bool {
         // A database that came into use after the locks were taken is none of this command's business.
-        place(&self.ids, PartId { db, index: 0 }).is_some()
+        place(&self.ids, PartId { db, index: 0 }, self.shards.parts()).is_some()
     }
 
     fn read(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(&Raw, usize)) {

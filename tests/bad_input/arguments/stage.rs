@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::file::{Answer, File, Row};
-use crate::others::{GROWTH_MAX, Others, pong_max};
+use crate::others::{GROWTH_MAX, Others, pong_max, start};
 use crate::rows::repeat;
 use crate::support::client::{encode, words};
 use crate::support::{Client, Peer, Server};
@@ -64,7 +64,7 @@ pub struct Stage {
 impl Stage {
     pub fn new(peer: Peer, file: &File) -> Self {
         // No string becomes long.
-        let start = |password| peer.start_with(&["--proto-max-bulk-len", "1mb", "--requirepass", password]);
+        let start = |password| start(peer, &["--proto-max-bulk-len", "1mb", "--requirepass", password]);
         let servers = [start(""), start("secret")];
         // The numbers of these are in the file, where they stand for clients that are not there.
         for _ in 0..3 {
