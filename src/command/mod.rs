@@ -181,6 +181,12 @@ flags! {
     PUSHES = 29, "";
     /// Subscribers may ask for it in RESP2, where they can ask for little else.
     WHILE_SUBSCRIBED = 30, "";
+    /// The argument after the key is a member or field of it, perhaps with others behind.
+    NAMES_MEMBER = 24, "";
+    /// The last argument is a member.
+    ENDS_WITH_MEMBER = 25, "";
+    /// The last argument is a member, and what is before it its score.
+    ENDS_WITH_SCORED = 26, "";
     /// Its look-ups are neither hits nor misses.
     UNCOUNTED = 20, "";
 }

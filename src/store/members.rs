@@ -25,9 +25,11 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::LazyLock;
 
 use ahash::RandomState;
+use smallvec::SmallVec;
 
 use super::copy::{self, Budget, Copied};
-use super::{Entry, Raw};
+use super::table::prefetch;
+use super::{Entry, Raw, Sought};
 
 /// Slots of a bucket: with a tag each and the count they fill a cache line.
 const SLOTS: usize = 7;
@@ -176,6 +178,13 @@ impl Members {
         self.change_by(hash_member(member), |entry| entry.key() == member, change)
     }
 
+    /// Asks for the memory that looking for these members will touch: first all buckets, then what is in them.
+    pub fn prefetch<'a>(&self, sought: impl Iterator<Item = Sought<'a>>) {
+        let hashes: SmallVec<[u64; 16]> = sought.map(|sought| hash_member(sought.member)).collect();
+        hashes.iter().for_each(|hash| self.prefetch_bucket(*hash));
+        hashes.iter().filter_map(|hash| self.likely(*hash)).for_each(|entry| prefetch(entry.address()));
+    }
+
     #[inline]
     pub fn find(&self, member: &[u8]) -> Option<&Entry> {
         self.find_by(hash_member(member), |entry| entry.key() == member)
@@ -267,6 +276,23 @@ impl<T: Element> Members<T> {
         let segment = &self.segments[self.address(hash)];
         let (bucket, slot) = segment.position(hash, is)?;
         segment.buckets[bucket].slots[slot].as_ref()
+    }
+
+    /// Asks for the bucket in which the search for a hash begins.
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        let segment = &self.segments[self.address(hash)];
+        prefetch((&raw const segment.buckets[segment.home(hash)]).cast());
+    }
+
+    /// The first element with the tag of a hash in its first bucket: in all likelihood the wanted one, if it is there.
+    #[inline]
+    pub fn likely(&self, hash: u64) -> Option<&T> {
+        let segment = &self.segments[self.address(hash)];
+        let bucket = &segment.buckets[segment.home(hash)];
+        let candidates = bucket.candidates(tag(hash));
+        // No candidate is 64 zeros, of which there is no slot.
+        bucket.slots.get(candidates.trailing_zeros() as usize / 8)?.as_ref()
     }
 
     pub fn iter(&self) -> Iter<'_, T> {

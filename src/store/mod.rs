@@ -59,6 +59,14 @@ pub enum Object {
     Stream(Box<stream::Stream>),
 }
 
+/// A member, or field, that a request is about to look for.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought<'a> {
+    pub member: &'a [u8],
+    /// What it will have, as it was sent, where a request says so.
+    pub score: Option<&'a [u8]>,
+}
+
 impl Object {
     /// Approximate bytes on the heap. At most O(chunks) of a list.
     pub fn heap_bytes(&self) -> usize {
@@ -71,6 +79,17 @@ impl Object {
                 Self::TimedZSet(timed) => timed.heap_bytes(),
                 Self::Stream(stream) => stream.heap_bytes(),
             }
+    }
+
+    /// Asks for the memory that looking for these members will touch.
+    pub fn prefetch<'a>(&self, sought: impl Iterator<Item = Sought<'a>>) {
+        match self {
+            Self::Set(table) | Self::Hash(table) => table.prefetch(sought),
+            Self::TimedHash(timed) | Self::TimedSet(timed) => timed.members().prefetch(sought),
+            Self::ZSet(sorted) => sorted.prefetch(sought),
+            Self::TimedZSet(timed) => timed.sorted().prefetch(sought),
+            Self::List(_) | Self::Stream(_) => {}
+        }
     }
 
     /// Approximate number of allocations that dropping this frees. O(1).

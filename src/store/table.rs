@@ -27,7 +27,7 @@ const BLOCK: usize = 16;
 
 const EMPTY: u8 = 0xFF;
 
-const CACHE_LINE: usize = 64;
+pub const CACHE_LINE: usize = 64;
 
 /// The address of a table's control bytes and its mask, for prefetching without the lock.
 pub type Geometry = (*const u8, usize);
@@ -240,8 +240,9 @@ pub fn prefetch_entry(table: &Raw, hash: u64) {
     });
 }
 
+/// Asks for a cache line, wherever it is.
 #[inline]
-fn prefetch(address: *const u8) {
+pub(super) fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch is a hint; it never faults, whatever the address.
     unsafe {

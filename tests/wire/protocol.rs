@@ -85,6 +85,50 @@ same_as_redis! {
         client.expect_open();
     }
 
+    /// What the requests will need is asked for ahead, of whatever type the value is.
+    fn a_pipeline_on_one_key_of_each_type(peer) {
+        const MANY: usize = 1000;
+        let server = peer.start();
+        let mut client = server.client();
+        client.check("SET string v", "+OK\r\n");
+        for i in 0..MANY {
+            client.check(&format!("HSET hash f{i} {i}"), ":1\r\n");
+            client.check(&format!("SADD set m{i}"), ":1\r\n");
+            client.check(&format!("ZADD zset {i} m{i}"), ":1\r\n");
+            client.check(&format!("RPUSH list {i}"), format!(":{}\r\n", i + 1));
+        }
+        let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n".to_owned();
+        for key in ["hash", "set", "zset", "list", "string", "none"] {
+            let (mut requests, mut replies) = (String::new(), String::new());
+            for i in (0..2 * MANY).step_by(7) {
+                let found = |value: String| if i < MANY { value } else { "$-1\r\n".into() };
+                let bulk = format!("${}\r\n{i}\r\n", i.to_string().len());
+                requests += &format!("HGET {key} f{i}\r\nSISMEMBER {key} m{i}\r\nZSCORE {key} m{i}\r\nHDEL {key}\r\n");
+                let answers = match key {
+                    "hash" => [found(bulk), wrong.clone(), wrong.clone()],
+                    "set" => [wrong.clone(), format!(":{}\r\n", u8::from(i < MANY)), wrong.clone()],
+                    "zset" => [wrong.clone(), wrong.clone(), found(bulk)],
+                    "none" => ["$-1\r\n".into(), ":0\r\n".into(), "$-1\r\n".into()],
+                    _ => [wrong.clone(), wrong.clone(), wrong.clone()],
+                };
+                replies += &answers.concat();
+                replies += "-ERR wrong number of arguments for 'hdel' command\r\n";
+            }
+            client.send(&requests);
+            client.expect(&replies);
+        }
+        let (mut requests, mut replies) = (String::new(), String::new());
+        for i in (0..MANY).rev() {
+            // The score is changed, the member added, taken out.
+            requests += &format!("ZADD zset {} m{i}\r\nZADD zset NX CH {i} n{i}\r\nZREM zset n{i}\r\n", MANY - i);
+            replies += ":0\r\n:1\r\n:1\r\n";
+        }
+        client.send(&requests);
+        client.expect(&replies);
+        client.check("ZRANK zset m0", format!(":{}\r\n", MANY - 1));
+        client.check("ZRANGE zset 0 0", format!("*1\r\n$4\r\nm{}\r\n", MANY - 1));
+    }
+
     fn large_values_in_pieces(peer) {
         let server = peer.start();
         let mut client = server.client();

@@ -20,11 +20,12 @@ use crate::command::{
     prune,
 };
 use crate::fault;
+use crate::lexer::Span;
 use crate::parser::{Batch, Request, Verdict};
 use crate::reply::Reply;
 use crate::server::clients::Client;
 use crate::server::{Server, Tally};
-use crate::store::{Env, PartId};
+use crate::store::{Env, PartId, Sought};
 use crate::sync::Arc;
 
 /// Requests that are prefetched together: enough to keep the memory busy, few enough that the first line is still in
@@ -75,7 +76,13 @@ impl Sharded {
             let window = &requests[at..at + len];
             let declared = first..window[len - 1].keys().end.min(first + WINDOW_KEYS);
             if declared.len() > 1 {
-                self.shards.prefetch(db, keys[declared].iter().map(|key| key.hash));
+                let hashes = keys[declared].iter().map(|key| key.hash);
+                let one = keys[first];
+                if hashes.clone().any(|hash| hash != one.hash) {
+                    self.shards.prefetch(db, hashes);
+                } else if let Some(key) = spans[window[0].spans()].get(one.arg as usize) {
+                    self.shards.prefetch_members(db, one.hash, key.of(input), sought(window, input, spans));
+                }
             }
             let mut lock = Lock::None;
             for request in window {
@@ -390,6 +397,21 @@ impl Sharded {
         whole.dedup();
         self.shards.all_parts(whole)
     }
+}
+
+/// A member, or field, that each of these requests names.
+fn sought<'a>(window: &'a [Request], input: &'a [u8], spans: &'a [Span]) -> impl Iterator<Item = Sought<'a>> {
+    window.iter().filter_map(move |request| {
+        let Verdict::Run(command) = request.verdict else { return None };
+        let spans = &spans[request.spans()];
+        let (member, score) = match command.flags {
+            flags if flags.has(Flags::NAMES_MEMBER) => (spans.get(2)?, None),
+            flags if flags.has(Flags::ENDS_WITH_MEMBER) => (spans.last()?, None),
+            flags if flags.has(Flags::ENDS_WITH_SCORED) => (spans.last()?, spans.iter().nth_back(1)),
+            _ => return None,
+        };
+        Some(Sought { member: member.of(input), score: score.map(|score| score.of(input)) })
+    })
 }
 
 impl Engine for Sharded {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::hot::Copy;
 use crate::command::{Held, Keyspace, Parts, Tables};
 use crate::store::table::{Geometry, Raw, Table, prefetch_buckets, prefetch_entry};
-use crate::store::{Env, Part, PartId, Side};
+use crate::store::{Env, Part, PartId, Side, Sought};
 use crate::sync::{
     AtomicPtr, AtomicUsize, Cell, CellMut, OnceLock, Ordering, Published, ReadGuard, ShardMap, WriteGuard,
 };
@@ -210,6 +210,21 @@ impl Shards {
             if let Some(table) = database.map.try_read(database.map.index_of(hash)) {
                 prefetch_entry(&table, hash);
             }
+        }
+    }
+
+    /// Asks for the memory that looking for these members of a key's value will touch, if it is a large collection.
+    pub fn prefetch_members<'a>(&self, db: u16, hash: u64, key: &[u8], sought: impl Iterator<Item = Sought<'a>>) {
+        let mut sought = sought.peekable();
+        if sought.peek().is_none() {
+            return;
+        }
+        let map = &self.database(db).map;
+        if let Some(table) = map.try_read(map.index_of(hash))
+            && let Some(at) = table.find_key(hash, key)
+            && let crate::store::Raw::Boxed(object) = table.entry(at).raw()
+        {
+            object.prefetch(sought);
         }
     }
 

@@ -10,9 +10,10 @@ use smallvec::SmallVec;
 
 use super::items::{Border, Item, Place};
 use super::tree::{Position, Range, Spot, Tree};
+use crate::number::parse_f64;
 use crate::store::copy::{Budget, Copied};
-use crate::store::hash_member;
 use crate::store::members::{Element, Members};
+use crate::store::{Sought, hash_member};
 
 #[derive(Clone, Debug, Default)]
 pub struct Sorted {
@@ -177,6 +178,24 @@ impl Sorted {
 
     pub fn range(&self, start: usize, end: usize) -> Range<'_> {
         self.tree.range(start, end)
+    }
+
+    /// Asks for the memory that looking for these members will touch, and what putting them where their scores belong
+    /// will: all of it at once, where one after the other would wait.
+    pub fn prefetch<'a>(&self, sought: impl Iterator<Item = Sought<'a>>) {
+        let (mut hashes, mut leaves) = (SmallVec::<[u32; 16]>::new(), SmallVec::<[u32; 32]>::new());
+        for Sought { member, score } in sought {
+            let hash = half_hash(member);
+            self.index.prefetch_bucket(whole(hash));
+            hashes.push(hash);
+            if let Some(score) = score.and_then(parse_f64).filter(|score| !score.is_nan()) {
+                leaves.push(self.tree.leaf_for(Item { member, score }));
+            }
+        }
+        let slots = hashes.iter().filter_map(|hash| self.index.likely(whole(*hash)).filter(|slot| slot.hash == *hash));
+        leaves.extend(slots.map(|slot| slot.leaf()));
+        leaves.iter().for_each(|leaf| self.tree.prefetch_leaf(*leaf));
+        leaves.iter().for_each(|leaf| self.tree.prefetch_items(*leaf));
     }
 
     /// Visits the items of the next few hashes; gives the cursor to go on with, 0 at the end. As for a set,

@@ -12,6 +12,7 @@
 use super::items::{self, Border, Item, Items, Places};
 use crate::store::copy::{self, Budget, Copied};
 use crate::store::pack::{self, Buffer};
+use crate::store::table::{CACHE_LINE, prefetch};
 
 /// Most children of a branch, most items of a leaf. Within a leaf a search is linear.
 const CHILDREN_MAX: usize = 64;
@@ -22,6 +23,9 @@ const BYTES_MAX: usize = 4096;
 
 /// A node with less than a quarter joins its neighbour, if together they are at most three quarters of one.
 const SPARSE: usize = 4;
+
+/// Bytes of a leaf that are asked for ahead.
+const PREFETCHED_MAX: usize = 1024;
 
 const NONE: u32 = u32::MAX;
 
@@ -59,7 +63,14 @@ struct Branch {
     /// Items below each child.
     counts: Vec<usize>,
     /// What separates each child from the next one.
-    separators: Vec<Separator>,
+    separators: Separators,
+}
+
+/// The separators of a branch: the scores, which nearly always decide, lie together.
+#[derive(Clone, Debug, Default)]
+struct Separators {
+    scores: Vec<f64>,
+    members: Vec<Box<[u8]>>,
 }
 
 /// Greater than all items before it, not greater than any item behind it.
@@ -149,6 +160,17 @@ impl Tree {
         Items::new(&self.leaves[leaf as usize].pack)
     }
 
+    #[inline]
+    pub fn prefetch_leaf(&self, leaf: u32) {
+        prefetch((&raw const self.leaves[leaf as usize]).cast());
+    }
+
+    #[inline]
+    pub fn prefetch_items(&self, leaf: u32) {
+        let pack = &self.leaves[leaf as usize].pack;
+        (0..pack.len().min(PREFETCHED_MAX)).step_by(CACHE_LINE).for_each(|at| prefetch(pack.as_ptr().wrapping_add(at)));
+    }
+
     /// Where an item belongs, by its member and its score.
     pub fn spot_of(&self, item: Item<'_>) -> Spot {
         // What comes in ascending order needs no search.
@@ -156,10 +178,15 @@ impl Tree {
         if last.last().is_some_and(|greatest| greatest.is_before(&item)) {
             return Spot { leaf: self.last, at: last.bytes().len(), is_last: true };
         }
+        let leaf = self.leaf_for(item);
+        Spot { leaf, at: self.items(leaf).partition(|other| !item.is_before(&other)).at, is_last: false }
+    }
+
+    /// The leaf where an item belongs.
+    #[inline]
+    pub fn leaf_for(&self, item: Item<'_>) -> u32 {
         // Not `other < item`: an item equal to a separator belongs behind it.
-        let mut is_before = |other: Item<'_>| !item.is_before(&other);
-        let leaf = self.leaf_of(&mut is_before, |_| ());
-        Spot { leaf, at: self.items(leaf).partition(is_before).at, is_last: false }
+        self.leaf_of(&mut |other| !item.is_before(&other), |_| ())
     }
 
     /// Puts an item that is not in the tree where it belongs. [`Tree::settle_grown`] must follow.
@@ -269,8 +296,8 @@ impl Tree {
 
     /// Approximate number of allocations. O(1).
     pub fn weight(&self) -> usize {
-        // A leaf may have a separator, a branch has three vectors.
-        2 * self.leaves.len() + 3 * self.branches.len() + 4
+        // A leaf may have a separator, a branch has four vectors.
+        2 * self.leaves.len() + 4 * self.branches.len() + 4
     }
 
     /// The leaf with the border after those items, at the beginning, for which `is_before` holds. `pass` is told how many
@@ -280,7 +307,7 @@ impl Tree {
         let mut node = self.root;
         for _ in 0..self.height {
             let branch = &self.branches[node as usize];
-            let child = branch.separators.partition_point(|separator| is_before(separator.item()));
+            let child = branch.separators.partition(&mut *is_before);
             pass(&branch.counts[..child]);
             node = branch.children[child];
         }
@@ -333,7 +360,9 @@ impl Tree {
         let parent = self.parent(level, left);
         if parent == NONE {
             let counts = vec![self.count_of(level, left), right_len];
-            let (children, separators) = (vec![left, right], vec![separator]);
+            let mut separators = Separators::default();
+            separators.insert(0, separator);
+            let children = vec![left, right];
             let root = Branch { parent: NONE, level: level + 1, children, counts, separators };
             self.root = add(&mut self.branches, &mut self.free_branches, root);
             self.height = level + 1;
@@ -365,7 +394,7 @@ impl Tree {
             counts: branch.counts.split_off(middle),
             separators: branch.separators.split_off(middle),
         };
-        let separator = branch.separators.pop().expect("one before the middle");
+        let separator = branch.separators.remove(middle - 1);
         let right = add(&mut self.branches, &mut self.free_branches, other);
         self.adopt(right, 0);
         self.add_sibling(level, left, right, separator, grew_at_end);
@@ -416,14 +445,14 @@ impl Tree {
             if len > CHILDREN_MAX * (SPARSE - 1) / SPARSE {
                 continue;
             }
-            let separator = std::mem::take(&mut self.branches[parent as usize].separators[at]);
+            let separator = self.branches[parent as usize].separators.take(at);
             let other = std::mem::take(&mut self.branches[right as usize]);
             let branch = &mut self.branches[left as usize];
             let from = branch.children.len();
             branch.children.extend(other.children);
             branch.counts.extend(other.counts);
-            branch.separators.push(separator);
-            branch.separators.extend(other.separators);
+            branch.separators.insert(from - 1, separator);
+            branch.separators.append(other.separators);
             self.adopt(left, from);
             self.give_count(parent, left);
             self.branches[right as usize].parent = parent;
@@ -466,7 +495,7 @@ impl Tree {
         let at = branch.position(child);
         branch.children.remove(at);
         branch.counts.remove(at);
-        if !branch.separators.is_empty() {
+        if branch.separators.len() > 0 {
             branch.separators.remove(at.saturating_sub(1));
         }
         match branch.children.len() {
@@ -554,9 +583,54 @@ impl Separator {
         let common = left.member.iter().zip(right.member).take_while(|(a, b)| a == b).count();
         Self { score: right.score, member: right.member[..=common].into() }
     }
+}
 
-    fn item(&self) -> Item<'_> {
-        Item { member: &self.member, score: self.score }
+impl Separators {
+    fn len(&self) -> usize {
+        self.scores.len()
+    }
+
+    #[inline]
+    fn item(&self, at: usize) -> Item<'_> {
+        Item { member: &self.members[at], score: self.scores[at] }
+    }
+
+    /// How many there are, at the beginning, for which `is_before` holds.
+    #[inline]
+    fn partition(&self, mut is_before: impl FnMut(Item<'_>) -> bool) -> usize {
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = from.midpoint(to);
+            if is_before(self.item(middle)) {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        from
+    }
+
+    fn insert(&mut self, at: usize, separator: Separator) {
+        self.scores.insert(at, separator.score);
+        self.members.insert(at, separator.member);
+    }
+
+    fn remove(&mut self, at: usize) -> Separator {
+        Separator { score: self.scores.remove(at), member: self.members.remove(at) }
+    }
+
+    /// Leaves one in its place that is of no use.
+    fn take(&mut self, at: usize) -> Separator {
+        Separator { score: self.scores[at], member: std::mem::take(&mut self.members[at]) }
+    }
+
+    fn split_off(&mut self, at: usize) -> Self {
+        Self { scores: self.scores.split_off(at), members: self.members.split_off(at) }
+    }
+
+    fn append(&mut self, other: Self) {
+        self.scores.extend(other.scores);
+        self.members.extend(other.members);
     }
 }
 
@@ -684,11 +758,11 @@ impl Tree {
             let from = leaves.len();
             self.check_node(level - 1, *child, node, leaves);
             let below = || leaves[from..].iter().flat_map(|leaf| self.items(*leaf).places()).map(|place| place.item);
-            if let Some(separator) = branch.separators.get(at) {
-                assert!(below().all(|item| item.is_before(&separator.item())));
+            if at < branch.separators.len() {
+                assert!(below().all(|item| item.is_before(&branch.separators.item(at))));
             }
-            if let Some(separator) = at.checked_sub(1).map(|at| &branch.separators[at]) {
-                assert!(below().all(|item| !item.is_before(&separator.item())));
+            if let Some(separator) = at.checked_sub(1).map(|at| branch.separators.item(at)) {
+                assert!(below().all(|item| !item.is_before(&separator)));
             }
         }
     }
