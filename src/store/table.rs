@@ -229,13 +229,11 @@ pub fn prefetch_buckets((control, mask): Geometry, hash: u64) {
     prefetch(control.wrapping_sub((home + 1) * size_of::<Entry>()));
 }
 
-/// Asks for the first entry with the tag of `hash`, in all likelihood the wanted one.
+/// Asks for the first entry with the tag of `hash`, in all likelihood the wanted one: so many lines of it.
 #[inline]
-pub fn prefetch_entry(table: &Raw, hash: u64) {
+pub fn prefetch_entry(table: &Raw, hash: u64, lines: usize) {
     table.find(hash, |(entry, _)| {
-        // Most entries are in two lines: those of 56 bytes too, seven times out of eight.
-        prefetch(entry.address());
-        prefetch(entry.address().wrapping_add(CACHE_LINE));
+        (0..lines).for_each(|line| prefetch(entry.address().wrapping_add(line * CACHE_LINE)));
         true
     });
 }

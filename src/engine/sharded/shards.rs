@@ -198,8 +198,10 @@ impl Shards {
     ///
     /// Two passes, so that the memory works on all keys at once: first the buckets, found without the lock from where
     /// the table was last seen; then, under a shared lock that is not waited for, the entries.
+    ///
+    /// * `lines`: of each entry.
     #[inline]
-    pub fn prefetch(&self, db: u16, hashes: impl Iterator<Item = u64> + Clone) {
+    pub fn prefetch(&self, db: u16, hashes: impl Iterator<Item = u64> + Clone, lines: usize) {
         let database = self.database(db);
         for hash in hashes.clone() {
             let beside = &database.beside[database.map.index_of(hash)];
@@ -208,7 +210,7 @@ impl Shards {
         }
         for hash in hashes {
             if let Some(table) = database.map.try_read(database.map.index_of(hash)) {
-                prefetch_entry(&table, hash);
+                prefetch_entry(&table, hash, lines);
             }
         }
     }
