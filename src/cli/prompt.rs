@@ -49,6 +49,7 @@ pub fn run(mut session: Session) -> ExitCode {
         };
         // A pasted text may hold several lines; each is a command of its own.
         for line in line.lines() {
+            lock(&shared).forget_interrupt();
             match submit::line(&mut lock(&shared), line) {
                 Ok(Next::Go) | Err(Trouble::Reported) => {}
                 Ok(Next::Quit) => {

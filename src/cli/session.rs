@@ -443,19 +443,26 @@ impl Session {
         }
     }
 
-    /// Waits for the server where Ctrl-C must be noticed. Returns false when it was pressed.
+    /// Waits for the server where Ctrl-C must be noticed. Returns false when it was pressed since the line was entered, also
+    /// while something was shown, and also where there is always more to come.
     fn await_reply(&mut self) -> Result<bool, Trouble> {
         let (Some(flag), Some(connection)) = (self.interrupted.clone(), self.connection.as_mut()) else {
             return Ok(true);
         };
-        flag.store(false, Ordering::Relaxed);
-        loop {
+        while !flag.load(Ordering::Relaxed) {
             match connection.wait(INTERRUPT_POLL) {
                 Ok(true) => return Ok(true),
-                Ok(false) if flag.load(Ordering::Relaxed) => return Ok(false),
                 Ok(false) => {}
                 Err(error) => return Err(self.lost(Fault::Io(error))),
             }
+        }
+        Ok(false)
+    }
+
+    /// Begins with a line: an earlier Ctrl-C is none of its.
+    pub fn forget_interrupt(&self) {
+        if let Some(flag) = &self.interrupted {
+            flag.store(false, Ordering::Relaxed);
         }
     }
 
@@ -533,4 +540,59 @@ pub fn is_text(args: &[Vec<u8>]) -> bool {
             | ("latency", Some("doctor"), 2)
             | ("proxy", Some("info"), _)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::client::{Address, Login};
+
+    /// A terminal on which Ctrl-C is pressed as soon as something is shown.
+    struct Impatient(Arc<AtomicBool>);
+
+    impl Write for Impatient {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.store(true, Ordering::Relaxed);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn control_c_while_a_message_is_shown_ends_the_subscription() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let server = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().expect("a client");
+            client.read_exact(&mut [0; 10]).expect("a request");
+            client.write_all(b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n").expect("connected");
+            // Where Ctrl-C is not noticed, the subscription ends by this.
+            client.set_read_timeout(Some(Duration::from_secs(5))).expect("a time");
+            let waited = client.read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            drop(client);
+            // The prompt comes back with a connection that is not subscribed.
+            (waited, listener.accept())
+        });
+        let target = Target { address: Address::Tcp { host: "127.0.0.1".into(), port }, login: Login::default() };
+        let form = Form::Terminal;
+        let style =
+            Style { form, delimiters: Delimiters::default(), show_pushes: true, exit_code: false, timing: false };
+        let mut session = Session::new(target, style);
+        let flag = Arc::new(AtomicBool::new(false));
+        session.interruptible(Arc::clone(&flag));
+        let words = [b"subscribe".to_vec(), b"c".to_vec()];
+        session.run(&words, 1, Duration::ZERO, &mut Impatient(flag)).expect("it ends in order");
+        assert!(session.was_interrupted());
+        session.forget_interrupt();
+        assert!(!session.was_interrupted());
+        let (waited, again) = server.join().expect("no panic");
+        assert!(!waited);
+        again.expect("a new connection");
+    }
 }
