@@ -165,26 +165,31 @@ impl<E: Engine> Model<E> {
 
     /// Runs requests, one a line, as one batch; returns the replies' bytes as text.
     pub fn run(&self, text: &str) -> String {
-        self.run_batch(self.batch(text))
+        self.run_in(0, text)
+    }
+
+    /// The same in some database.
+    pub fn run_in(&self, db: u16, text: &str) -> String {
+        self.run_batch(self.batch(text), db)
     }
 
     /// The same at some time, in milliseconds since the Unix epoch; otherwise it is 0.
     pub fn run_at(&self, now: u64, text: &str) -> String {
         let mut batch = self.batch(text);
         batch.now = now;
-        self.run_batch(batch)
+        self.run_batch(batch, 0)
     }
 
     /// The same as a client.
     pub fn run_as(&self, client: &Client, text: &str) -> String {
         let mut batch = self.batch(text);
         batch.asker = client.asker();
-        self.run_batch(batch)
+        self.run_batch(batch, 0)
     }
 
-    fn run_batch(&self, batch: Box<Batch>) -> String {
+    fn run_batch(&self, batch: Box<Batch>, db: u16) -> String {
         let requests = batch.requests.len();
-        let (batch, done) = now(self.engine.execute(batch, 0..requests, 0)).expect("the engine answers");
+        let (batch, done) = now(self.engine.execute(batch, 0..requests, db)).expect("the engine answers");
         assert_eq!(done, requests);
         written(&batch.reply)
     }

@@ -7,7 +7,7 @@ use shuttle::thread;
 
 use crate::chance::explore;
 
-const TESTS: usize = 3;
+const TESTS: usize = 4;
 
 #[test]
 fn values_that_are_set_together_are_read_together() {
@@ -91,5 +91,33 @@ fn a_value_that_is_renamed_to_and_fro_is_under_one_name() {
         let threads: Vec<_> = renamers.chain(readers).collect();
         threads.into_iter().for_each(|thread| thread.join().expect("joins"));
         assert_eq!(model.run("DBSIZE"), ":1\r\n");
+    });
+}
+
+/// Who finds a key that is flushed later has been there before: so is flushed what it had made by then, also where nothing
+/// had been before.
+#[test]
+fn a_database_that_comes_into_use_is_flushed_with_the_others() {
+    explore(TESTS, || {
+        let model = Arc::new(Model::with("databases 4"));
+        model.run("SET k0 v");
+        let makers: Vec<_> = (1..4_u16)
+            .map(|db| {
+                let model = Arc::clone(&model);
+                thread::spawn(move || {
+                    model.run_in(db, "SET k1 v");
+                    model.run("EXISTS k0") == ":1\r\n"
+                })
+            })
+            .collect();
+        let flusher = {
+            let model = Arc::clone(&model);
+            thread::spawn(move || model.transact("FLUSHALL", Watching::default()).expect("watches nothing"))
+        };
+        flusher.join().expect("joins");
+        for (db, maker) in (1..).zip(makers) {
+            let was_before = maker.join().expect("joins");
+            assert!(!was_before || model.run_in(db, "EXISTS k1") == ":0\r\n", "database {db}");
+        }
     });
 }

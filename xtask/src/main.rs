@@ -67,6 +67,7 @@ const LOOM_BUGS: &[Planted] = &[
 const SHUTTLE_BUGS: &[Planted] = &[
     planted("shuttle", "locks::a_value_that_is_renamed_to_and_fro_is_under_one_name", "unordered-locks"),
     planted("shuttle", "locks::values_that_are_set_together_are_read_together", "pipeline-keeps-its-lock"),
+    planted("shuttle", "locks::a_database_that_comes_into_use_is_flushed_with_the_others", "databases-counted-once"),
     planted("shuttle", "watch::of_those_who_watch_what_the_next_one_writes_not_all_run", "watched-keys-not-locked"),
     planted("shuttle", "watch::transfers_neither_make_money_nor_lose_it", "watch-looked-at-before-locking"),
     planted("shuttle", "aside::members_that_move_are_seen_once", "copies-not-looked-at"),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use self::shards::{Lock, Shards, Unheld};
+use self::shards::{HeldExclusive, Lock, Shards, Unheld};
 use super::aside::{self, Aside};
 use super::evict::{Evictor, Room, State};
 use super::serve::{self, Hold, Ready, Tried};
@@ -250,13 +250,13 @@ impl Sharded {
             }
             Run::Whole(run) => {
                 *lock = Lock::None;
-                let mut parts = self.shards.write_all(self.reach_of_whole(call), env);
+                let mut parts = self.write_whole(|| self.reach_of_whole(call));
                 held::whole(run, &mut parts, call, reply, ready);
             }
             Run::ManyOrWhole { is_whole, many, whole } => {
                 *lock = Lock::None;
                 if is_whole(call.arguments()) {
-                    let mut parts = self.shards.write_all(self.reach_of_whole(call), env);
+                    let mut parts = self.write_whole(|| self.reach_of_whole(call));
                     held::whole_and_keys(whole, &mut parts, keys, call, reply, ready);
                 } else {
                     let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
@@ -352,6 +352,18 @@ impl Sharded {
         (db < self.shards.databases()).then(|| self.shards.part_of(db, key.hash))
     }
 
+    /// Locks what `reach` gives, which may depend on the databases in use: all that are when the last lock has been taken.
+    /// One that comes into use later comes after.
+    fn write_whole(&self, reach: impl Fn() -> SmallVec<[PartId; 16]>) -> HeldExclusive<'_> {
+        loop {
+            let used = self.shards.used();
+            let parts = self.shards.write_all(reach(), &self.server.env);
+            if self.shards.used() == used || crate::sync::planted("databases-counted-once") {
+                return parts;
+            }
+        }
+    }
+
     /// The parts that a command on the whole key space needs.
     fn reach_of_whole(&self, call: &Call<'_>) -> SmallVec<[PartId; 16]> {
         self.shards.all_parts(self.databases_of_whole(call.command, call.arguments(), call.db))
@@ -438,7 +450,7 @@ impl Engine for Sharded {
             transaction.watching = Watching::default();
         }
         let mut ready = Ready::default();
-        let mut parts = self.shards.write_all(self.reach(&transaction), &self.server.env);
+        let mut parts = self.write_whole(|| self.reach(&transaction));
         super::transact(&mut parts, &mut transaction, &self.server, &mut ready);
         drop(parts);
         if !ready.is_empty() {

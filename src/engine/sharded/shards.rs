@@ -107,6 +107,11 @@ impl Shards {
         self.databases[usize::from(db)].get().is_some()
     }
 
+    /// Number of databases in use; it never becomes less.
+    pub fn used(&self) -> usize {
+        self.databases.iter().filter(|database| database.get().is_some()).count()
+    }
+
     /// Whether a part may have keys. Looked at without its lock, so that it is as of a moment ago.
     fn was_used(&self, id: PartId) -> bool {
         self.database(id.db).beside[id.index as usize].mask.load(Ordering::Relaxed) > 0
@@ -370,7 +375,7 @@ impl Keyspace for HeldExclusive<'_> {
     }
 
     fn is_used(&self, db: u16) -> bool {
-        // A database that came into use after the locks were taken is none of this command's business.
+        // A database that came into use after the locks were taken comes after this command.
         place(&self.ids, PartId { db, index: 0 }, self.shards.parts()).is_some()
     }
 
