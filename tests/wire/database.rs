@@ -136,6 +136,23 @@ same_as_redis! {
 }
 
 each_engine! {
+    /// The database of its keys is as whole as if it had been named.
+    fn a_swapdb_that_names_nothing_in_a_transaction_with_keys(peer) {
+        // Of eight keys, some are in either part.
+        let server = peer.start_with(&["--shards", "2"]);
+        let mut client = server.client();
+        for key in 0..8 {
+            let replies = [("x y", "ERR invalid first DB index"), ("98 99", "ERR DB index is out of range")];
+            for (databases, error) in replies {
+                for request in ["MULTI".to_owned(), format!("SET {key} v"), format!("SWAPDB {databases}")] {
+                    client.call(&request);
+                }
+                client.check("EXEC", format!("*2\r\n+OK\r\n-{error}\r\n"));
+            }
+        }
+        client.check("DBSIZE", ":8\r\n");
+    }
+
     /// Nor is it locked: only those that are in use, or that the commands name.
     fn a_transaction_makes_no_database_that_it_does_not_need(peer) {
         let server = peer.start();

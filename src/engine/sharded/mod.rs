@@ -391,7 +391,8 @@ impl Sharded {
         } else {
             watched.map(|watched| self.shards.part_of(watched.db, watched.hash)).collect()
         };
-        let mut whole = SmallVec::<[u16; 16]>::new();
+        // None while keys are all that is needed. A command may need no database: what it names does not exist.
+        let mut whole: Option<SmallVec<[u16; 16]>> = None;
         let mut db = transaction.session.db;
         for request in &batch.requests {
             let Verdict::Run(command) = request.verdict else { continue };
@@ -404,12 +405,10 @@ impl Sharded {
                 _ => false,
             };
             if is_whole {
-                whole.extend(self.databases_of_whole(command, arguments, db));
+                whole.get_or_insert_default().extend(self.databases_of_whole(command, arguments, db));
             }
         }
-        if whole.is_empty() {
-            return ids;
-        }
+        let Some(mut whole) = whole else { return ids };
         whole.extend(ids.iter().map(|id| id.db));
         whole.sort_unstable();
         whole.dedup();
