@@ -5,7 +5,6 @@ use super::{
 };
 use crate::error::Error;
 use crate::fault;
-use crate::number::parse_u64;
 use crate::reply::Reply;
 use crate::store::copy::elements;
 use crate::store::{Entry, Type};
@@ -213,7 +212,7 @@ fn went(from: &'static str, to: &'static str) -> Effects {
 
 /// The key here, and the one of the same name in the database that is named.
 fn keys_of_move(arguments: Arguments<'_>) -> Places {
-    let there = Place { arg: 1, elsewhere: database(arguments, 2) };
+    let there = Place { arg: 1, elsewhere: arguments.database(2) };
     [Place::here(1), there].into_iter().collect()
 }
 
@@ -222,17 +221,12 @@ fn keys_of_copy(arguments: Arguments<'_>) -> Places {
     let (mut elsewhere, mut i) = (None, 3);
     while i < arguments.len() {
         if arguments.is(i, "db") {
-            elsewhere = database(arguments, i + 1);
+            elsewhere = arguments.database(i + 1);
             i += 1;
         }
         i += 1;
     }
     [Place::here(1), Place { arg: 2, elsewhere }].into_iter().collect()
-}
-
-/// The database that an argument names. Anything else is an error that the command words before it touches a slot.
-fn database(arguments: Arguments<'_>, i: usize) -> Option<u16> {
-    arguments.get(i).and_then(parse_u64).and_then(|index| u16::try_from(index).ok())
 }
 
 #[derive(Default)]

@@ -23,6 +23,11 @@ impl<'a> Arguments<'a> {
         self.spans.get(i).map(|span| span.of(self.input))
     }
 
+    /// The database that argument `i` names, which need not exist. Anything else is an error that the command words.
+    pub fn database(self, i: usize) -> Option<u16> {
+        self.get(i).and_then(parse_u64).and_then(|index| u16::try_from(index).ok())
+    }
+
     /// Whether argument `i` is this word, in any case.
     pub fn is(self, i: usize, word: &str) -> bool {
         self.get(i).is_some_and(|argument| argument.eq_ignore_ascii_case(word.as_bytes()))

@@ -22,7 +22,7 @@ use self::evict::Room;
 use self::serve::Ready;
 use self::wait::Waiter;
 
-use crate::command::{Call, Control, Held, Next, Run};
+use crate::command::{Arguments, Call, Control, Held, Next, Run};
 use crate::fault;
 use crate::parser::{Batch, Request, Verdict};
 use crate::server::clients::Client;
@@ -209,11 +209,6 @@ pub(crate) fn selected(batch: &Batch, request: &Request, db: u16, databases: u16
     if command.spec.name != "select" {
         return db;
     }
-    batch.arguments(request).nth(1).and_then(|word| database(word, databases)).unwrap_or(db)
-}
-
-/// The database that a word names, if there is one.
-pub(crate) fn database(word: &[u8], databases: u16) -> Option<u16> {
-    let index = crate::number::parse_i64(word).and_then(|index| u16::try_from(index).ok());
-    index.filter(|&index| index < databases)
+    let arguments = Arguments { input: &batch.input, spans: &batch.spans[request.spans()] };
+    arguments.database(1).filter(|&index| index < databases).unwrap_or(db)
 }

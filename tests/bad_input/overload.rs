@@ -69,7 +69,7 @@ fn writers_outgrow(peer: Peer, policy: &str) {
         assert_eq!(refused > 0, policy == "noeviction", "{refused} writes were refused");
     });
     let mut client = server.client();
-    let used = client.used_memory();
+    let used = client.info("used_memory");
     assert!(used < LIMIT / 8 * 9, "{used} in use of {LIMIT}");
     // Reading and removing go on, and make room.
     let key = client.call("RANDOMKEY").text();

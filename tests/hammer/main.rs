@@ -52,7 +52,7 @@ fn hammer(address: SocketAddr, seed: u64, time: Duration) -> Vec<Finding> {
         }
         let (mut findings, logs) = stage::round(address, seed.wrapping_add(number), ROUND.min(left));
         eprintln!("round {number}: {}", summary(&logs));
-        memory.push(support::Client::connect(address).used_memory());
+        memory.push(support::Client::connect(address).info("used_memory"));
         let (first, last) = (memory[0], memory[memory.len() - 1]);
         if last > first + MEMORY {
             findings.push(Finding::new(Kind::LeftBehind, format!("{last} bytes of memory, {first} after one round")));

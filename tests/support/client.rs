@@ -131,11 +131,11 @@ impl Client {
         self.request(&words(request))
     }
 
-    /// Bytes that the server has in use, as INFO tells them.
-    pub fn used_memory(&mut self) -> u64 {
-        let text = self.call("INFO memory").text();
-        let line = text.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("INFO tells");
-        line.parse().expect("a number")
+    /// A number that INFO tells.
+    pub fn info(&mut self, name: &str) -> u64 {
+        let text = self.call("INFO everything").text();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a number")
     }
 
     /// Sends a request with these arguments and reads its reply.

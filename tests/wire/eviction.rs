@@ -6,15 +6,9 @@ use crate::support::{Client, Peer, Server, Value, each_engine, same_as_redis};
 const OOM: &str = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
 
 /// A field of INFO that is a number.
-fn info(client: &mut Client, name: &str) -> u64 {
-    let text = client.call("INFO everything").text();
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a number")
-}
-
 /// Sets a limit that leaves so many bytes above what is in use now.
 fn leave(client: &mut Client, bytes: u64) -> u64 {
-    let limit = info(client, "used_memory") + bytes;
+    let limit = client.info("used_memory") + bytes;
     client.check(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
     limit
 }
@@ -71,7 +65,7 @@ same_as_redis! {
         client.check("LPOP l", "$1\r\na\r\n");
         client.check("EXPIRE l 100", ":1\r\n");
         client.check("DEL l", ":1\r\n");
-        assert_eq!(info(&mut client, "evicted_keys"), 0);
+        assert_eq!(client.info("evicted_keys"), 0);
         client.check("CONFIG SET maxmemory 0", "+OK\r\n");
         client.check("SET k v", "+OK\r\n");
     }
@@ -115,9 +109,9 @@ same_as_redis! {
             assert_eq!(fill(&mut client, "k", 5000, &[]), 0, "{policy}");
             let left = count(&mut client, "k", 5000);
             assert!((500..2500).contains(&left), "{policy}: {left}");
-            assert_eq!(info(&mut client, "evicted_keys"), 5000 - left as u64);
+            assert_eq!(client.info("evicted_keys"), 5000 - left as u64);
             // With some slack for what threads have leave for, and for the request itself.
-            assert!(info(&mut client, "used_memory") < limit + (512 << 10), "{policy}");
+            assert!(client.info("used_memory") < limit + (512 << 10), "{policy}");
         }
         for policy in ["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"] {
             let (_server, mut client) = start(peer, policy);
@@ -189,13 +183,13 @@ same_as_redis! {
 
     fn a_lower_limit_evicts_by_itself(peer) {
         let (_server, mut client) = start(peer, "allkeys-random");
-        let before = info(&mut client, "used_memory");
+        let before = client.info("used_memory");
         assert_eq!(fill(&mut client, "k", 5000, &[]), 0);
         let limit = before + (2 << 20);
         client.check(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
         let begun = std::time::Instant::now();
         // With what the question itself takes.
-        while info(&mut client, "used_memory") > limit + (64 << 10) {
+        while client.info("used_memory") > limit + (64 << 10) {
             assert!(begun.elapsed() < crate::support::server::PATIENCE, "nothing happens");
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
@@ -300,27 +294,27 @@ each_engine! {
     /// Every field that is there, and that together they are what is in use.
     fn memory_is_accounted_for(peer) {
         let (_server, mut client) = start(peer, "allkeys-lru");
-        let before = info(&mut client, "used_memory_dataset");
+        let before = client.info("used_memory_dataset");
         assert_eq!(fill(&mut client, "k", 2000, &[]), 0);
-        let dataset = info(&mut client, "used_memory_dataset") - before;
+        let dataset = client.info("used_memory_dataset") - before;
         assert!((2000 * 1000..2000 * 1400).contains(&dataset), "{dataset}");
-        let startup = info(&mut client, "used_memory_startup");
-        let overhead = info(&mut client, "used_memory_overhead");
-        let clients = info(&mut client, "mem_clients_normal");
+        let startup = client.info("used_memory_startup");
+        let overhead = client.info("used_memory_overhead");
+        let clients = client.info("mem_clients_normal");
         assert!(startup > 0 && clients > 0 && overhead >= startup + clients + 2000 * 17, "{startup} {overhead} {clients}");
-        assert_eq!(info(&mut client, "mem_not_counted_for_evict"), 0);
-        assert_eq!(info(&mut client, "total_eviction_exceeded_time"), 0);
+        assert_eq!(client.info("mem_not_counted_for_evict"), 0);
+        assert_eq!(client.info("total_eviction_exceeded_time"), 0);
     }
 
     /// An unfinished request is in memory, and so counts.
     fn query_buffers_count(peer) {
         let (server, mut client) = start(peer, "noeviction");
-        let before = info(&mut client, "used_memory");
+        let before = client.info("used_memory");
         let mut other = server.client();
         other.send("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4000000\r\n");
         other.send("x".repeat(3_000_000));
         let begun = std::time::Instant::now();
-        while info(&mut client, "used_memory") < before + 3_000_000 {
+        while client.info("used_memory") < before + 3_000_000 {
             assert!(begun.elapsed() < crate::support::server::PATIENCE);
         }
     }
@@ -335,7 +329,7 @@ each_engine! {
         let replies: Vec<Value> = (0..64).map(|_| client.read()).collect();
         let done = replies.iter().filter(|reply| **reply == Value::Int(1_000_000)).count();
         assert!((6..=9).contains(&done), "{done}");
-        assert!(info(&mut client, "used_memory") < limit + (2 << 20));
+        assert!(client.info("used_memory") < limit + (2 << 20));
     }
 
     /// The thread that asks whether there is room need not be the one that takes it.
@@ -345,7 +339,7 @@ each_engine! {
         let mut set = |i: u32| client.call(&format!("SETRANGE k{i} 999999 x")) == Value::Int(1_000_000);
         let done = (0..64).filter(|i| set(*i)).count();
         assert!((6..=9).contains(&done), "{done}");
-        assert!(info(&mut client, "used_memory") < limit + (2 << 20));
+        assert!(client.info("used_memory") < limit + (2 << 20));
     }
 
     fn large_values_are_freed_and_make_room(peer) {
@@ -356,7 +350,7 @@ each_engine! {
             for i in 0..200 {
                 client.check(&format!("SETRANGE k{i} 999999 x"), ":1000000\r\n");
             }
-            assert!(info(&mut client, "used_memory") < limit + (16 << 20));
+            assert!(client.info("used_memory") < limit + (16 << 20));
             let left = client.call("DBSIZE");
             assert!(matches!(left, Value::Int(10..=34)), "{left:?}");
         }

@@ -30,9 +30,7 @@ fn fill(client: &mut Client, command: &str, key: &str, count: usize) {
 
 /// How many long commands were worked off on copies.
 fn worked_aside(client: &mut Client) -> u64 {
-    let info = client.call("INFO stats").text();
-    let line = info.lines().find_map(|line| line.strip_prefix("kiba_long_commands_aside:"));
-    line.expect("INFO tells").parse().expect("a number")
+    client.info("kiba_long_commands_aside")
 }
 
 /// Runs `meanwhile` while a request that is long goes on; how often, and the request's reply.

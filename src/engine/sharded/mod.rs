@@ -250,13 +250,13 @@ impl Sharded {
             }
             Run::Whole(run) => {
                 *lock = Lock::None;
-                let mut parts = self.write_whole(|| self.reach_of_whole(call));
+                let mut parts = self.write_reach(|| self.reach_of_whole(call));
                 held::whole(run, &mut parts, call, reply, ready);
             }
             Run::ManyOrWhole { is_whole, many, whole } => {
                 *lock = Lock::None;
                 if is_whole(call.arguments()) {
-                    let mut parts = self.write_whole(|| self.reach_of_whole(call));
+                    let mut parts = self.write_reach(|| self.reach_of_whole(call));
                     held::whole_and_keys(whole, &mut parts, keys, call, reply, ready);
                 } else {
                     let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
@@ -354,7 +354,7 @@ impl Sharded {
 
     /// Locks what `reach` gives, which may depend on the databases in use: all that are when the last lock has been taken.
     /// One that comes into use later comes after.
-    fn write_whole(&self, reach: impl Fn() -> SmallVec<[PartId; 16]>) -> HeldExclusive<'_> {
+    fn write_reach(&self, reach: impl Fn() -> SmallVec<[PartId; 16]>) -> HeldExclusive<'_> {
         loop {
             let used = self.shards.used();
             let parts = self.shards.write_all(reach(), &self.server.env);
@@ -373,7 +373,7 @@ impl Sharded {
     fn databases_of_whole(&self, command: &Command, arguments: Arguments<'_>, db: u16) -> SmallVec<[u16; 16]> {
         let all = self.shards.databases();
         if command.flags.has(Flags::NAMED_DATABASES) {
-            (1..arguments.len()).filter_map(|i| super::database(arguments.get(i)?, all)).collect()
+            (1..arguments.len()).filter_map(|i| arguments.database(i)).filter(|&db| db < all).collect()
         } else if command.flags.has(Flags::ALL_DATABASES) {
             (0..all).filter(|&db| self.shards.is_used(db)).collect()
         } else {
@@ -449,7 +449,7 @@ impl Engine for Sharded {
             transaction.watching = Watching::default();
         }
         let mut ready = Ready::default();
-        let mut parts = self.write_whole(|| self.reach(&transaction));
+        let mut parts = self.write_reach(|| self.reach(&transaction));
         super::transact(&mut parts, &mut transaction, &self.server, &mut ready);
         drop(parts);
         if !ready.is_empty() {

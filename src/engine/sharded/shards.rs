@@ -109,7 +109,7 @@ impl Shards {
 
     /// Number of databases in use; it never becomes less.
     pub fn used(&self) -> usize {
-        self.databases.iter().filter(|database| database.get().is_some()).count()
+        (0..self.databases()).filter(|&db| self.is_used(db)).count()
     }
 
     /// Whether a part may have keys. Looked at without its lock, so that it is as of a moment ago.
@@ -343,8 +343,12 @@ pub struct HeldExclusive<'a> {
 }
 
 impl HeldExclusive<'_> {
+    fn find(&self, id: PartId) -> Option<usize> {
+        place(&self.ids, id, self.shards.parts())
+    }
+
     fn index(&self, id: PartId) -> usize {
-        place(&self.ids, id, self.shards.parts()).expect("the key was declared")
+        self.find(id).expect("the key was declared")
     }
 }
 
@@ -361,7 +365,7 @@ impl Parts for HeldExclusive<'_> {
     }
 
     fn holds(&self, db: u16, hash: u64) -> bool {
-        place(&self.ids, self.shards.part_of(db, hash), self.shards.parts()).is_some()
+        self.find(self.shards.part_of(db, hash)).is_some()
     }
 }
 
@@ -376,7 +380,7 @@ impl Keyspace for HeldExclusive<'_> {
 
     fn is_used(&self, db: u16) -> bool {
         // A database that came into use after the locks were taken comes after this command.
-        place(&self.ids, PartId { db, index: 0 }, self.shards.parts()).is_some()
+        self.find(PartId { db, index: 0 }).is_some()
     }
 
     fn read(&mut self, db: u16, part: usize, visit: &mut dyn FnMut(&Raw, usize)) {

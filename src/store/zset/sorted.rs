@@ -188,7 +188,7 @@ impl Sorted {
             let hash = half_hash(member);
             self.index.prefetch_bucket(whole(hash));
             hashes.push(hash);
-            if let Some(score) = score.and_then(parse_f64).filter(|score| !score.is_nan()) {
+            if let Some(score) = score.and_then(parse_f64) {
                 leaves.push(self.tree.leaf_for(Item { member, score }));
             }
         }
