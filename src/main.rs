@@ -10,7 +10,7 @@ use kiba::engine::channel::Channel;
 use kiba::engine::sharded::Sharded;
 use kiba::log::Log;
 use kiba::net::{Listeners, Runtimes};
-use kiba::server::{Server, open_files};
+use kiba::server::{Server, keeper, open_files};
 use kiba::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -76,6 +76,7 @@ async fn run<E: Engine>(server: &Arc<Server>, engine: Arc<E>, runtimes: &Runtime
     for address in listeners.addresses() {
         tracing::info!(%address, engine = engine.name(), "Kiba {} is ready to accept connections", env!("CARGO_PKG_VERSION"));
     }
+    keeper::start(server);
     let _elastic = runtimes.elastic(server);
     let acceptors = listeners.accept(server, &engine, &runtimes.spawner());
     tokio::select! {

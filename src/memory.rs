@@ -18,6 +18,7 @@ pub use uncounted::{is_within, used};
 
 #[cfg(not(kiba_model))]
 mod counted;
+pub mod pages;
 pub mod stripes;
 
 /// Counts the bytes that are allocated.
@@ -53,14 +54,13 @@ const fn block(size: usize) -> usize {
     (size + step - 1) & !(step - 1)
 }
 
-/// How long freed memory stays with the process before the system gets it back.
-///
-/// What is given back must be fetched again, a huge page at a time: on a virtual machine whose host reclaims free memory
-/// that can stop a core for milliseconds.
-pub fn keep_freed_for(time: Duration) {
+/// How long freed memory stays with the process before whoever frees something more gives it back to the system; `None`:
+/// until [`pages::give_back`].
+pub fn keep_freed_for(time: Option<Duration>) {
     #[cfg(test)]
     tests::default_delay();
-    let time = time.as_millis().try_into().unwrap_or(c_long::MAX);
+    // Longer than a server lives, and short enough to be added to a time.
+    let time = time.map_or(c_long::from(i32::MAX), |time| time.as_millis().try_into().unwrap_or(c_long::MAX));
     // SAFETY: it stores a number, atomically, at an index that the library checks.
     unsafe { mi_option_set(PURGE_DELAY, time) }
 }

@@ -459,8 +459,7 @@ impl<'a> Filter<'a> {
 /// Writes a connection's line, with the fields of Redis 7.4 in their order. What Kiba does not have is 0: file
 /// descriptors are the runtime's, and idle connections have no buffers of their own.
 fn write_line(client: &Client, text: &mut String) {
-    let age_ms = client.connected.elapsed().as_millis() as u64;
-    let idle = age_ms.saturating_sub(client.last_active.load(Relaxed)) / 1000;
+    let idle = crate::server::now().saturating_sub(client.last_active.load(Relaxed)) / 1000;
     let queued = match client.queued.load(Relaxed) {
         u32::MAX => -1,
         queued => i64::from(queued),
@@ -479,7 +478,7 @@ fn write_line(client: &Client, text: &mut String) {
         client.addr,
         client.laddr,
         texts.name,
-        age_ms / 1000,
+        client.connected.elapsed().as_secs(),
         flags(client),
         client.db.load(Relaxed),
         client.listening[0].load(Relaxed),

@@ -20,6 +20,7 @@ use crate::reply::Reply;
 use crate::server::block::{End, Wait};
 use crate::server::clients::Client;
 use crate::server::outbox::Message;
+use crate::server::stripe::add_alone;
 use crate::server::{Count, Server, now};
 use crate::session::{Replies, Session};
 use crate::sync::{Arc, Ordering};
@@ -116,7 +117,7 @@ impl<E: Engine> Connection<E> {
                 0 => usize::MAX,
                 bytes => bytes as usize,
             });
-            client.last_active.store(client.connected.elapsed().as_millis() as u64, Ordering::Relaxed);
+            client.last_active.store(batch.now, Ordering::Relaxed);
             loop {
                 // A client that has not logged in is read request by request: AUTH lifts the limits of what follows.
                 let is_authenticated = !self.executor.session().must_log_in(&self.server);
@@ -203,7 +204,7 @@ impl<E: Engine> Connection<E> {
                 }
                 Poll::Ready(Ok(0)) => Poll::Ready(Ok(None)),
                 Poll::Ready(Ok(read)) => {
-                    client.input_bytes.fetch_add(read as u64, Ordering::Relaxed);
+                    add_alone(&client.input_bytes, read as u64);
                     self.server.stats.add(Count::input_bytes, read as u64);
                     Poll::Ready(Ok(Some(batch)))
                 }
@@ -253,7 +254,7 @@ impl<E: Engine> Connection<E> {
         if let crate::parser::Verdict::Run(command) = last.verdict {
             client.last_command.store(command.index, Ordering::Relaxed);
         }
-        client.commands.fetch_add(batch.requests.len() as u64, Ordering::Relaxed);
+        add_alone(&client.commands, batch.requests.len() as u64);
         self.server.stats.add(Count::commands, batch.requests.len() as u64);
         let mut at = 0;
         let mut has_waited = false;
@@ -376,7 +377,7 @@ impl<E: Engine> Connection<E> {
                     Poll::Ready(Ok(read)) => {
                         batch.input.extend_from_slice(&fresh.input);
                         pool::put(fresh);
-                        client.input_bytes.fetch_add(read as u64, Ordering::Relaxed);
+                        add_alone(&client.input_bytes, read as u64);
                         client.query_bytes.store(batch.input.len() as u64, Ordering::Relaxed);
                         self.server.stats.add(Count::input_bytes, read as u64);
                         if batch.input.len() > limit {
@@ -428,7 +429,7 @@ impl<E: Engine> Connection<E> {
         }
         let client = &self.executor.session().client;
         let limit = self.server.config.output_limit(client.class());
-        client.output_bytes.fetch_add(len as u64, Ordering::Relaxed);
+        add_alone(&client.output_bytes, len as u64);
         self.server.stats.add(Count::output_bytes, len as u64);
         let mut sent = 0;
         while sent < len {

@@ -16,8 +16,9 @@ use crate::sync::Arc;
 /// runtime a thread, each with its own connections.
 pub struct Runtimes {
     main: Runtime,
-    one: Option<Runtime>,
     home: Arc<Home>,
+    /// There are threads that may rest.
+    may_rest: bool,
     own: Vec<Own>,
 }
 
@@ -59,27 +60,20 @@ impl Runtimes {
     pub fn new(model: IoModel, threads: usize, rest: bool) -> io::Result<Self> {
         let threads = if threads > 0 { threads } else { std::thread::available_parallelism().map_or(1, usize::from) };
         if model == IoModel::WorkStealing {
-            let multi_thread = |threads, name| {
-                Builder::new_multi_thread().worker_threads(threads).thread_name(name).enable_all().build()
-            };
-            let main = multi_thread(threads, "kiba")?;
-            // Its thread sleeps while nobody runs on it.
-            let one = if rest && threads > 1 { Some(multi_thread(1, "kiba-one")?) } else { None };
-            let home = Arc::new(Home::new(main.handle().clone(), one.as_ref().map(|one| one.handle().clone())));
-            return Ok(Self { main, one, home, own: Vec::new() });
+            let main = Builder::new_multi_thread().worker_threads(threads).thread_name("kiba").enable_all().build()?;
+            let may_rest = rest && threads > 1;
+            let one = if may_rest { Some(start_thread("kiba-one".into())?) } else { None };
+            let home = Arc::new(Home::new(main.handle().clone(), one));
+            return Ok(Self { main, home, may_rest, own: Vec::new() });
         }
         let mut own = Vec::new();
         for i in 1..threads {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
-            own.push(Own { handle: runtime.handle().clone(), connections: Arc::default() });
-            std::thread::Builder::new().name(format!("kiba-{i}")).spawn(move || {
-                runtime.block_on(std::future::pending::<()>());
-            })?;
+            own.push(Own { handle: start_thread(format!("kiba-{i}"))?, connections: Arc::default() });
         }
         let main = Builder::new_current_thread().enable_all().build()?;
         own.push(Own { handle: main.handle().clone(), connections: Arc::default() });
         let home = Arc::new(Home::new(main.handle().clone(), None));
-        Ok(Self { main, one: None, home, own })
+        Ok(Self { main, home, may_rest: false, own })
     }
 
     /// Runs the server's main task on the main thread.
@@ -90,9 +84,6 @@ impl Runtimes {
     /// Ends without waiting for what is still going on.
     pub fn end(self) {
         self.main.shutdown_background();
-        if let Some(one) = self.one {
-            one.shutdown_background();
-        }
     }
 
     /// Where the tasks are wanted that serve all clients.
@@ -102,7 +93,7 @@ impl Runtimes {
 
     /// Lets threads rest where that answers more, for as long as the result lives. None where nothing can be chosen.
     pub fn elastic(&self, server: &Arc<Server>) -> Option<Elastic> {
-        self.one.is_some().then(|| Elastic::start(self.home(), server))
+        self.may_rest.then(|| Elastic::start(self.home(), server))
     }
 
     /// Where connections are spawned.
@@ -110,6 +101,15 @@ impl Runtimes {
         let own = self.own.iter().map(|own| (own.handle.clone(), Arc::clone(&own.connections))).collect();
         Spawner { home: self.home(), own }
     }
+}
+
+/// A runtime of one thread, which takes no work from others and so need not look out for them. It sleeps while nobody runs
+/// on it, and lives as long as the process.
+fn start_thread(name: String) -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    std::thread::Builder::new().name(name).spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+    Ok(handle)
 }
 
 /// Spawns connections where they are served.

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::stats::{STRIPES, stripe};
+use super::stripe::{self, STRIPES, stripe};
 use crate::command::{self, Command};
 
 /// One command in so many is timed. Two looks at the clock take some 50 ns, so that it is half a nanosecond for each.
@@ -20,6 +20,8 @@ const SAMPLED: usize = 128;
 pub struct Calls {
     /// By stripe, and there by the command's index. Made when the stripe's first thread counts.
     ran: Box<[OnceLock<Box<[AtomicU64]>>]>,
+    /// How often each had run at the last reset: only their own threads write those.
+    reset: Box<[AtomicU64]>,
     seldom: Box<[Seldom]>,
 }
 
@@ -46,6 +48,7 @@ impl Default for Calls {
     fn default() -> Self {
         Self {
             ran: (0..STRIPES).map(|_| OnceLock::new()).collect(),
+            reset: (0..command::index_end()).map(|_| AtomicU64::new(0)).collect(),
             seldom: (0..command::index_end()).map(|_| Seldom::default()).collect(),
         }
     }
@@ -56,15 +59,22 @@ impl Calls {
     #[inline]
     pub fn ran(&self, commands: impl Iterator<Item = u32>) {
         let zeros = || (0..self.seldom.len()).map(|_| AtomicU64::new(0)).collect();
-        let counters = self.ran[stripe()].get_or_init(zeros);
+        let at = stripe();
+        let counters = self.ran[at].get_or_init(zeros);
         let mut commands = commands.peekable();
         while let Some(index) = commands.next() {
             let mut times = 1;
             while commands.next_if_eq(&index).is_some() {
                 times += 1;
             }
-            counters[index as usize].fetch_add(times, Ordering::Relaxed);
+            stripe::add(at, &counters[index as usize], times);
         }
+    }
+
+    /// How often a command has run since start, by its index.
+    fn total(&self, index: usize) -> u64 {
+        let stripes = self.ran.iter().filter_map(OnceLock::get);
+        stripes.map(|counters| counters[index].load(Ordering::Relaxed)).sum()
     }
 
     #[cold]
@@ -102,9 +112,8 @@ impl Calls {
         let mut all = CallStats::default();
         for command in std::iter::once(command).chain(&command.hidden) {
             let index = command.index as usize;
-            let stripes = self.ran.iter().filter_map(OnceLock::get);
-            let calls: u64 = stripes.map(|counters| counters[index].load(Ordering::Relaxed)).sum();
             let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            let calls = self.total(index).saturating_sub(read(&self.reset[index]));
             let seldom = &self.seldom[index];
             let mean_ns = read(&seldom.timed_ns) as f64 / read(&seldom.timed).max(1) as f64;
             all.calls += calls;
@@ -116,8 +125,8 @@ impl Calls {
     }
 
     pub fn reset(&self) {
-        for counter in self.ran.iter().filter_map(OnceLock::get).flatten() {
-            counter.store(0, Ordering::Relaxed);
+        for (index, reset) in self.reset.iter().enumerate() {
+            reset.store(self.total(index), Ordering::Relaxed);
         }
         for Seldom { rejected, failed, timed, timed_ns } in &self.seldom {
             for counter in [rejected, failed, timed, timed_ns] {

@@ -23,7 +23,7 @@ pub struct Client {
     pub connected: Instant,
     pub db: AtomicU32,
     pub resp: AtomicU32,
-    /// Milliseconds after `connected` when the last request was read.
+    /// Milliseconds since the Unix epoch when the last request was read.
     pub last_active: AtomicU64,
     /// Commands queued by MULTI; `u32::MAX` outside of a transaction.
     pub queued: AtomicU32,
@@ -250,7 +250,7 @@ impl Clients {
             connected: Instant::now(),
             db: AtomicU32::new(0),
             resp: AtomicU32::new(2),
-            last_active: AtomicU64::new(0),
+            last_active: AtomicU64::new(super::now()),
             queued: AtomicU32::new(u32::MAX),
             watched: AtomicU32::new(0),
             query_bytes: AtomicU64::new(0),

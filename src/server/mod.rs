@@ -6,6 +6,7 @@ pub mod clients;
 mod excess;
 pub mod gate;
 pub mod home;
+pub mod keeper;
 pub mod monitor;
 mod notifications;
 pub mod open_files;
@@ -16,6 +17,7 @@ pub mod peer;
 pub mod pubsub;
 mod reserve;
 mod stats;
+pub mod stripe;
 pub mod tracking;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -38,11 +40,8 @@ use crate::store::stream::NodeLimit;
 use crate::store::{Env, Heard, KeyHasher, Limits, Uses};
 use crate::sync::{Arc, AtomicBool};
 
-/// How long freed memory is kept for what comes next.
-const KEEP_FREED: Duration = Duration::from_secs(10);
-
-/// The same with `maxmemory`, which what is freed counts towards.
-const KEEP_FREED_BOUNDED: Duration = Duration::from_secs(1);
+/// How long freed memory is kept for what comes next with `maxmemory`. Without, the keeper gives it back.
+const KEEP_FREED: Duration = Duration::from_secs(1);
 
 /// As many MIGRATEs at once as Redis keeps connections for them.
 const MIGRATIONS: usize = 64;
@@ -201,7 +200,7 @@ impl Server {
         let config = &self.config;
         self.reserve.reset();
         let is_bounded = config.maxmemory() != 0;
-        crate::memory::keep_freed_for(if is_bounded { KEEP_FREED_BOUNDED } else { KEEP_FREED });
+        crate::memory::keep_freed_for(is_bounded.then_some(KEEP_FREED));
         #[cfg(target_os = "linux")]
         if is_bounded || config.disable_thp() {
             // Huge pages are resident as a whole for one block that is in use. Where the system does not allow it, the

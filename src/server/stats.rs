@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 // Not the model checker's: counters are only reported, and nobody draws a conclusion from their order.
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
 use super::calls::Calls;
+use super::stripe::{self, STRIPES, stripe};
 
 /// What one batch did; added to the [`Stats`] at its end.
 #[derive(Debug, Default)]
@@ -14,9 +15,6 @@ pub struct Tally {
     pub hits: Cell<u64>,
     pub misses: Cell<u64>,
 }
-
-/// Enough stripes that two busy threads seldom share one.
-pub(super) const STRIPES: usize = 64;
 
 macro_rules! stats {
     ($($(#[doc = $doc:literal])+ $name:ident)+) => {
@@ -27,21 +25,26 @@ macro_rules! stats {
         #[derive(Debug)]
         pub struct Stats {
             stripes: Box<[CachePadded<Stripe>]>,
+            /// What they were at the last reset: only their own threads write them.
+            reset: Stripe,
             pub calls: Calls,
         }
 
         impl Stats {
             $($(#[doc = $doc])+
             pub fn $name(&self) -> u64 {
-                self.stripes.iter().map(|stripe| stripe.$name.load(Ordering::Relaxed)).sum()
+                self.total(|stripe| &stripe.$name).saturating_sub(self.reset.$name.load(Ordering::Relaxed))
             })+
 
             /// Sets every counter to zero.
             pub fn reset(&self) {
                 self.calls.reset();
-                for stripe in &self.stripes {
-                    $(stripe.$name.store(0, Ordering::Relaxed);)+
-                }
+                $(self.reset.$name.store(self.total(|stripe| &stripe.$name), Ordering::Relaxed);)+
+            }
+
+            /// The sum of one counter since start.
+            fn total(&self, counter: fn(&Stripe) -> &AtomicU64) -> u64 {
+                self.stripes.iter().map(|stripe| counter(stripe).load(Ordering::Relaxed)).sum()
             }
         }
 
@@ -53,9 +56,10 @@ macro_rules! stats {
         impl Stats {
             #[inline]
             pub fn add(&self, counter: Count, amount: u64) {
-                let stripe = &self.stripes[stripe()];
+                let at = stripe();
+                let stripe = &self.stripes[at];
                 let counter = match counter { $(Count::$name => &stripe.$name),+ };
-                counter.fetch_add(amount, Ordering::Relaxed);
+                stripe::add(at, counter, amount);
             }
         }
     };
@@ -91,7 +95,7 @@ stats! {
 impl Default for Stats {
     fn default() -> Self {
         let stripes = (0..STRIPES).map(|_| CachePadded::new(Stripe::default())).collect();
-        Self { stripes, calls: Calls::default() }
+        Self { stripes, reset: Stripe::default(), calls: Calls::default() }
     }
 }
 
@@ -104,15 +108,4 @@ impl Stats {
             self.add(Count::misses, tally.misses.get());
         }
     }
-}
-
-/// The stripe of this thread.
-pub(super) fn stripe() -> usize {
-    thread_local! {
-        static STRIPE: usize = {
-            static NEXT: AtomicUsize = AtomicUsize::new(0);
-            NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES
-        };
-    }
-    STRIPE.with(|stripe| *stripe)
 }

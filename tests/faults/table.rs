@@ -165,6 +165,7 @@ pub const TABLE: &[Row] = &[
     Row { ends: Ends::Nobody, ..kept("expire.taken", DUE, EMPTY) },
     Row { ends: Ends::Nobody, other: &["SADD big ..5000"], ..kept("reaper", &["UNLINK big"], EMPTY) },
     Row { ends: Ends::Nobody, ..row("elastic.tick", &[]) },
+    Row { ends: Ends::Nobody, ..row("keeper.tick", &[]) },
     Row { other: &["SET a 1"], ..row("evict.begin", &["CONFIG SET maxmemory 100000"]) },
     Row { other: &["SET a 1"], ..kept("evict.taken", &["CONFIG SET maxmemory 100000"], EMPTY) },
 ];

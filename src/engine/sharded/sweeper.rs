@@ -88,6 +88,11 @@ pub fn sweep(server: &Server, shards: &Shards, now: impl Fn() -> u64) -> Duratio
                 ready.collect(&mut exclusive.part());
                 if !more {
                     exclusive.part().reschedule();
+                }
+                drop(exclusive);
+                // Whoever has become ready on this core meanwhile is served first.
+                std::thread::yield_now();
+                if !more {
                     break;
                 }
             }

@@ -1,0 +1,108 @@
+//! The allocator's pages: which it takes next, and how they come and go.
+#![allow(unsafe_code)]
+
+use std::ptr::{NonNull, null_mut};
+
+use libmimalloc_sys as mi;
+
+/// What the allocator takes at once for small blocks.
+const PAGE: usize = 64 << 10;
+
+/// A huge page.
+pub const HUGE: usize = 2 << 20;
+
+/// A small block, of which a few fill a page.
+const BLOCK: usize = 8 << 10;
+
+/// A block, held to be nowhere near the next.
+#[derive(Debug)]
+struct Block(NonNull<u8>);
+
+// SAFETY: a block may be freed by any thread.
+unsafe impl Send for Block {}
+
+impl Block {
+    fn new() -> Option<Self> {
+        // SAFETY: a request like any other.
+        NonNull::new(unsafe { mi::mi_malloc(BLOCK) }.cast()).map(Self)
+    }
+
+    fn address(&self) -> usize {
+        self.0.as_ptr().addr()
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: it came from there, and nobody else has it.
+        unsafe { mi::mi_free(self.0.as_ptr().cast()) }
+    }
+}
+
+/// Where the allocator goes on: it takes the lowest free pages first.
+#[derive(Debug, Default)]
+pub struct Frontier(Option<Block>);
+
+impl Frontier {
+    /// The address of a page that the allocator has just taken; `None` without memory.
+    pub fn look(&mut self) -> Option<usize> {
+        let last = self.0.as_ref().map_or(0, |block| block.address() / PAGE);
+        let mut full = Vec::new();
+        // The rest of the last page comes first.
+        let block = loop {
+            let block = Block::new()?;
+            if block.address() / PAGE != last || full.len() > PAGE / BLOCK {
+                break block;
+            }
+            full.push(block);
+        };
+        let address = block.address();
+        self.0 = Some(block);
+        Some(address)
+    }
+}
+
+/// Has the huge page at an address resident and writable, whoever owns it. What it contains stays. Nothing happens where
+/// there is no memory, or no system that can do it.
+pub fn populate(address: usize) {
+    let start = null_mut::<u8>().with_addr(address / HUGE * HUGE);
+    #[cfg(target_os = "linux")]
+    // SAFETY: contents do not change, and the system refuses what is not mapped.
+    let _ = unsafe { rustix::mm::madvise(start.cast(), HUGE, rustix::mm::Advice::LinuxPopulateWrite) };
+    #[cfg(not(target_os = "linux"))]
+    let _ = start;
+}
+
+/// Gives the system back what is free.
+pub fn give_back() {
+    // SAFETY: it concerns nothing that is in use.
+    unsafe { mi_collect(true) }
+}
+
+// The crate binds it only beside much else that would have to be compiled.
+unsafe extern "C" {
+    fn mi_collect(force: bool);
+}
+
+#[cfg(all(test, not(kiba_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frontier_moves_on_and_what_is_there_stays() {
+        let mut frontier = Frontier::default();
+        let first = frontier.look().expect("memory");
+        let second = frontier.look().expect("memory");
+        assert_ne!(first / PAGE, second / PAGE);
+        let block = Block::new().expect("memory");
+        // SAFETY: it is that large, and nobody else has it.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(block.0.as_ptr(), BLOCK) };
+        bytes.fill(7);
+        for address in [block.address(), first, second] {
+            populate(address);
+            populate(address + HUGE);
+        }
+        give_back();
+        assert!(bytes.iter().all(|&byte| byte == 7));
+    }
+}

@@ -1,0 +1,172 @@
+//! The thread that keeps memory ready: it fetches what will be needed next, and gives back what was not needed for a
+//! while, so that no client waits for either.
+//!
+//! The first touch of a page has the system find and clear it. Of a huge page that is some tenths of a millisecond, and
+//! several on a virtual machine whose host takes back what is free. So while memory in use grows, the pages behind those
+//! that the allocator took last are populated. Should it go on elsewhere, a few are resident for nothing.
+//!
+//! With `maxmemory` every page counts: then nothing is fetched ahead, and the allocator gives back by itself, at once.
+
+use std::time::{Duration, Instant};
+
+use super::Server;
+use crate::fault;
+use crate::memory::pages::{Frontier, HUGE, give_back, populate};
+use crate::memory::{resident_now, used};
+use crate::sync::Arc;
+
+/// Time between two looks while memory in use grows, and while it does not.
+const TICK: Duration = Duration::from_millis(5);
+const TICK_IDLE: Duration = Duration::from_millis(50);
+
+/// Growth, in bytes, after which it is seen to that there is more.
+const GROWN: u64 = HUGE as u64 / 4;
+
+/// Huge pages that are populated behind the one in which the allocator is: at 500 MB a second they last for a tick and a half.
+const AHEAD: usize = 2;
+
+/// Starts the thread. It ends when the server is gone.
+pub fn start(server: &Arc<Server>) {
+    let server = Arc::downgrade(server);
+    let thread = std::thread::Builder::new().name("kiba-memory".into()).spawn(move || {
+        let mut keeper = Keeper::new(used());
+        while let Some(server) = server.upgrade() {
+            let tick = fault::shield(|| {
+                fault::point("keeper.tick");
+                keeper.tick(&server)
+            });
+            drop(server);
+            std::thread::sleep(tick.unwrap_or(TICK_IDLE));
+        }
+    });
+    // Without it clients fetch for themselves, and nothing is given back.
+    if let Err(error) = thread {
+        tracing::warn!(%error, "cannot start the thread that keeps memory ready");
+    }
+}
+
+#[derive(Debug)]
+struct Keeper {
+    growth: Growth,
+    frontier: Frontier,
+    need: Need,
+    /// Most bytes in use since the last look at what was needed, and when that was.
+    most: u64,
+    looked: Instant,
+}
+
+impl Keeper {
+    fn new(used: u64) -> Self {
+        let (growth, frontier, need) = (Growth { last: used }, Frontier::default(), Need::default());
+        Self { growth, frontier, need, most: used, looked: Instant::now() }
+    }
+
+    /// Does what is to be done; gives the time until the next look.
+    fn tick(&mut self, server: &Server) -> Duration {
+        if server.config.maxmemory() != 0 {
+            return TICK_IDLE;
+        }
+        let used = used();
+        self.most = self.most.max(used);
+        if self.looked.elapsed() >= Duration::from_secs(1) {
+            if self.need.is_exceeded(self.most, resident_now()) {
+                give_back();
+            }
+            (self.most, self.looked) = (used, Instant::now());
+        }
+        if !self.growth.goes_on(used) {
+            return TICK_IDLE;
+        }
+        if let Some(address) = self.frontier.look() {
+            (0..=AHEAD).for_each(|page| populate(address + page * HUGE));
+        }
+        TICK
+    }
+}
+
+/// Whether memory in use grows.
+#[derive(Debug)]
+struct Growth {
+    /// Bytes in use when it was last seen to have grown, or less.
+    last: u64,
+}
+
+impl Growth {
+    fn goes_on(&mut self, used: u64) -> bool {
+        let has_grown = used >= self.last + GROWN;
+        self.last = if has_grown { used } else { self.last.min(used) };
+        has_grown
+    }
+}
+
+/// How many seconds back what was needed counts.
+const SECONDS: usize = 10;
+
+/// What may be resident beside what was needed: this, and an eighth of it.
+const SPARE: u64 = 32 << 20;
+
+/// How much memory was needed lately.
+#[derive(Debug, Default)]
+struct Need {
+    /// Most bytes in use in each of the last seconds.
+    window: [u64; SECONDS],
+    second: usize,
+    /// Bytes beyond what was needed that could not be given back: other blocks in their pages are in use.
+    stuck: u64,
+    has_given: bool,
+}
+
+impl Need {
+    /// Takes what was in use in one second at most, and what is resident; whether some is to be given back.
+    fn is_exceeded(&mut self, most: u64, resident: u64) -> bool {
+        self.window[self.second % SECONDS] = most;
+        self.second += 1;
+        let need = self.window.iter().copied().fold(0, u64::max);
+        let excess = resident.saturating_sub(need);
+        self.stuck = if self.has_given { excess } else { excess.min(self.stuck) };
+        self.has_given = excess > self.stuck + SPARE + need / 8;
+        self.has_given
+    }
+}
+
+#[cfg(all(test, not(kiba_loom)))]
+mod tests {
+    use super::*;
+
+    const MB: u64 = 1 << 20;
+
+    #[test]
+    fn growth_is_noticed_however_slow_it_is() {
+        let mut growth = Growth { last: 100 * MB };
+        let steps = (1..=64).map(|step| 100 * MB + step * GROWN / 8);
+        assert_eq!(steps.filter(|&used| growth.goes_on(used)).count(), 8);
+        assert!(!growth.goes_on(50 * MB));
+        assert!(growth.goes_on(51 * MB));
+    }
+
+    #[test]
+    fn what_was_not_needed_for_a_while_is_given_back_once() {
+        let mut need = Need::default();
+        // A gigabyte was freed. Of what was resident 100 MB will not go.
+        assert!(!need.is_exceeded(1000 * MB, 1020 * MB));
+        let mut resident = 1020 * MB;
+        let mut given = Vec::new();
+        for second in 1..100 {
+            if need.is_exceeded(200 * MB, resident) {
+                given.push(second);
+                resident = 300 * MB;
+            }
+        }
+        assert_eq!(given, [SECONDS]);
+        // More that is freed is given back as well.
+        assert!(!need.is_exceeded(600 * MB, 700 * MB));
+        let given = (0..100).filter(|_| need.is_exceeded(200 * MB, 700 * MB)).count();
+        assert_eq!(given, 1);
+    }
+
+    #[test]
+    fn what_comes_and_goes_stays() {
+        let mut need = Need::default();
+        assert!((0..100).all(|second| !need.is_exceeded(if second % 8 == 0 { 1000 * MB } else { 200 * MB }, 1100 * MB)));
+    }
+}
