@@ -167,6 +167,8 @@ mod tests {
     #[test]
     fn what_comes_and_goes_stays() {
         let mut need = Need::default();
-        assert!((0..100).all(|second| !need.is_exceeded(if second % 8 == 0 { 1000 * MB } else { 200 * MB }, 1100 * MB)));
+        assert!(
+            (0..100).all(|second| !need.is_exceeded(if second % 8 == 0 { 1000 * MB } else { 200 * MB }, 1100 * MB))
+        );
     }
 }
