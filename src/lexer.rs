@@ -110,6 +110,11 @@ impl Lexer {
         spans: &mut Vec<Span>,
         limits: &Limits,
     ) -> Result<Option<Range<usize>>, Protocol> {
+        if self.args_left == 0
+            && let Some(found) = self.next_short(input, spans, limits)
+        {
+            return Ok(Some(found));
+        }
         loop {
             if self.args_left == 0 {
                 self.first = spans.len();
@@ -153,6 +158,28 @@ impl Lexer {
             self.searched = self.at;
             return Ok(Some(self.first..spans.len()));
         }
+    }
+
+    /// The common case: a request that is here as a whole, with numbers of three digits at most. Whatever else is there is
+    /// left to be read from its beginning.
+    #[inline(always)]
+    fn next_short(&mut self, input: &[u8], spans: &mut Vec<Span>, limits: &Limits) -> Option<Range<usize>> {
+        let (count, mut at) = short_line(input, self.at, b'*')?;
+        if count == 0 || u64::from(count) > limits.args_max {
+            return None;
+        }
+        let first = spans.len();
+        for _ in 0..count {
+            let line = short_line(input, at, b'$').filter(|&(len, _)| u64::from(len) <= limits.bulk_max);
+            let Some((len, start)) = line.filter(|&(len, start)| input.len() - start >= len as usize + 2) else {
+                spans.truncate(first);
+                return None;
+            };
+            spans.push(Span::new(start, len as usize));
+            at = start + len as usize + 2;
+        }
+        (self.at, self.searched, self.first) = (at, at, first);
+        Some(first..spans.len())
     }
 
     /// The total length that the input needs before another call can get further, as far as it is known.
@@ -258,6 +285,31 @@ impl Lexer {
         split(input, start..end, spans).ok_or(Protocol::UnbalancedQuotes)?;
         Ok(Some(self.first..spans.len()))
     }
+}
+
+/// Reads `<kind><number>\r\n` at `at` where the number has one to three digits, and no leading zero: the number, and where
+/// the next line begins.
+#[inline(always)]
+fn short_line(input: &[u8], at: usize, kind: u8) -> Option<(u32, usize)> {
+    let digit = |byte: u8| byte.wrapping_sub(b'0');
+    let [first, second, third, fourth, fifth, ..] = *input.get(at..)? else { return None };
+    if first != kind || digit(second) > 9 {
+        return None;
+    }
+    let number = u32::from(digit(second));
+    // Whatever follows `\r` is skipped unread, but has to be here.
+    if third == b'\r' {
+        return Some((number, at + 4));
+    }
+    if digit(third) > 9 || number == 0 {
+        return None;
+    }
+    let number = number * 10 + u32::from(digit(third));
+    if fourth == b'\r' {
+        return Some((number, at + 5));
+    }
+    let is_over = input.get(at + 5).is_some() && fifth == b'\r' && digit(fourth) <= 9;
+    is_over.then(|| (number * 10 + u32::from(digit(fourth)), at + 6))
 }
 
 /// Splits a line into arguments as Redis does and unescapes them in place. `None`: unbalanced quotes.
@@ -390,6 +442,41 @@ mod tests {
         assert_eq!((found, error), (vec![], None));
         let (found, error) = lex(b"SET \"\\x41\\n\\t\\\"\\q\" 'it\\'s \\n' \"\" a\r\n", &LIMITS);
         assert_eq!((found, error), (words(&[&["SET", "A\n\t\"q", "it's \\n", "", "a"]]), None));
+    }
+
+    #[test]
+    fn numbers_of_all_lengths_are_read_the_same_in_one_piece_and_in_many() {
+        let same = |input: &[u8], limits: &Limits| {
+            let whole = lex(input, limits);
+            let bytes: Vec<&[u8]> = input.chunks(1).collect();
+            assert_eq!(whole, feed(&bytes, limits), "{}", String::from_utf8_lossy(input));
+            whole
+        };
+        for len in [0, 1, 9, 10, 99, 100, 101, 999, 1000, 1001] {
+            for count in [1, 2, 10, 100, 101] {
+                let mut request = format!("*{count}\r\n").into_bytes();
+                for _ in 0..count {
+                    request.extend([format!("${len}\r\n").as_bytes(), &vec![b'x'; len], b"\r\n"].concat());
+                }
+                let (found, error) = same(&request.repeat(2), &LIMITS);
+                assert_eq!((found.len(), found[1].len(), found[1][0].len(), error), (2, count, len, None));
+            }
+        }
+        let odd = [
+            "*01\r\n$1\r\na\r\n",
+            "*1\r\n$01\r\na\r\n",
+            "*1\r\n$00\r\n\r\n",
+            "*1\r\n#1\r\na\r\n",
+            "*1\r\n$1x\r\na\r\n",
+        ];
+        for input in odd {
+            let (found, error) = same(input.as_bytes(), &LIMITS);
+            assert!(error.is_some() && found.is_empty(), "{input}");
+        }
+        // Limits hold for small numbers too.
+        let small = Limits { args_max: 2, bulk_max: 3, is_unauthenticated: true };
+        assert_eq!(same(b"*3\r\n$1\r\na\r\n", &small).1, Some(Protocol::UnauthenticatedMultibulkLength));
+        assert_eq!(same(b"*1\r\n$4\r\nabcd\r\n", &small).1, Some(Protocol::UnauthenticatedBulkLength));
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Batch {
     pub fn push(&mut self, spans: Range<usize>, hasher: &KeyHasher) {
         let arguments = &self.spans[spans.clone()];
         let first_key = self.keys.len();
-        let verdict = resolve(&self.input, arguments);
+        let verdict = resolve(&self.input, arguments, self.requests.last().map(|last| (last, &*self.spans)));
         if let Verdict::Run(command) = verdict {
             let (input, keys) = (&self.input, &mut self.keys);
             command.spec.keys.each(Arguments { input, spans: arguments }, |Place { arg, elsewhere }| {
@@ -119,9 +119,17 @@ impl Batch {
     }
 }
 
+/// * `last`: the request before this one, and all spans. Pipelines repeat themselves.
 #[inline]
-fn resolve(input: &[u8], arguments: &[Span]) -> Verdict {
-    let Some(mut command) = command::find(arguments[0].of(input)) else { return unknown(arguments[0].of(input)) };
+fn resolve(input: &[u8], arguments: &[Span], last: Option<(&Request, &[Span])>) -> Verdict {
+    let name = arguments[0].of(input);
+    let same = last.and_then(|(last, spans)| match last.verdict {
+        Verdict::Run(command) if !command.is_subcommand() && spans[last.spans.0 as usize].of(input) == name => {
+            Some(command)
+        }
+        _ => None,
+    });
+    let Some(mut command) = same.or_else(|| command::find(name)) else { return unknown(name) };
     if let Run::Container(_) | Run::SessionOr(..) | Run::SessionElse(..) = command.spec.run
         && let Some(name) = arguments.get(1)
     {
