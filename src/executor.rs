@@ -360,15 +360,14 @@ impl<E: Engine> Executor<E> {
         {
             return at + 1;
         }
-        let rest = &batch.requests[at + 1..];
         // Whoever asks for the same again is admitted again.
         let is_same = |one: &Request, other: &Request| match (one.verdict, other.verdict) {
             (Verdict::Run(one), Verdict::Run(other)) => std::ptr::eq(one, other),
             _ => false,
         };
         let is_data = |request: &Request| matches!(admit(&self.server, session, request, false), Admission::Data);
-        let pairs = batch.requests[at..].iter().zip(rest);
-        at + 1 + pairs.take_while(|(before, request)| is_same(before, request) || is_data(request)).count()
+        let pairs = batch.requests[at..].windows(2);
+        at + 1 + pairs.take_while(|pair| is_same(&pair[0], &pair[1]) || is_data(&pair[1])).count()
     }
 
     /// INFO commandstats: counts requests that have run.

@@ -60,7 +60,8 @@ pub fn keep_freed_for(time: Option<Duration>) {
     #[cfg(test)]
     tests::default_delay();
     // Longer than a server lives, and short enough to be added to a time.
-    let time = time.map_or(c_long::from(i32::MAX), |time| time.as_millis().try_into().unwrap_or(c_long::MAX));
+    const NEVER: c_long = c_long::MAX / 2;
+    let time = time.map_or(NEVER, |time| time.as_millis().try_into().unwrap_or(NEVER));
     // SAFETY: it stores a number, atomically, at an index that the library checks.
     unsafe { mi_option_set(PURGE_DELAY, time) }
 }

@@ -459,7 +459,9 @@ impl<'a> Filter<'a> {
 /// Writes a connection's line, with the fields of Redis 7.4 in their order. What Kiba does not have is 0: file
 /// descriptors are the runtime's, and idle connections have no buffers of their own.
 fn write_line(client: &Client, text: &mut String) {
-    let idle = crate::server::now().saturating_sub(client.last_active.load(Relaxed)) / 1000;
+    let age = client.connected.elapsed().as_secs();
+    // The clock that says when it was active may have been set since.
+    let idle = (crate::server::now().saturating_sub(client.last_active.load(Relaxed)) / 1000).min(age);
     let queued = match client.queued.load(Relaxed) {
         u32::MAX => -1,
         queued => i64::from(queued),
@@ -478,7 +480,7 @@ fn write_line(client: &Client, text: &mut String) {
         client.addr,
         client.laddr,
         texts.name,
-        client.connected.elapsed().as_secs(),
+        age,
         flags(client),
         client.db.load(Relaxed),
         client.listening[0].load(Relaxed),

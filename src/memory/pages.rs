@@ -14,12 +14,8 @@ pub const HUGE: usize = 2 << 20;
 /// A small block, of which a few fill a page.
 const BLOCK: usize = 8 << 10;
 
-/// A block, held to be nowhere near the next.
 #[derive(Debug)]
 struct Block(NonNull<u8>);
-
-// SAFETY: a block may be freed by any thread.
-unsafe impl Send for Block {}
 
 impl Block {
     fn new() -> Option<Self> {
@@ -39,7 +35,10 @@ impl Drop for Block {
     }
 }
 
-/// Where the allocator goes on: it takes the lowest free pages first.
+/// Where the allocator goes on with pages for small blocks: it takes the lowest that are free, at least while memory only
+/// grows. Afterwards threads may begin their search in different places, and larger blocks have pages elsewhere.
+///
+/// Holds a block of the page that it saw last, so that the next one is known by being another.
 #[derive(Debug, Default)]
 pub struct Frontier(Option<Block>);
 
@@ -63,11 +62,11 @@ impl Frontier {
 }
 
 /// Has the huge page at an address resident and writable, whoever owns it. What it contains stays. Nothing happens where
-/// there is no memory, or no system that can do it.
+/// nothing is mapped, or no system can do it.
 pub fn populate(address: usize) {
     let start = null_mut::<u8>().with_addr(address / HUGE * HUGE);
     #[cfg(target_os = "linux")]
-    // SAFETY: contents do not change, and the system refuses what is not mapped.
+    // SAFETY: it is as if each page were read and written back at once. Pages that may not be written are refused.
     let _ = unsafe { rustix::mm::madvise(start.cast(), HUGE, rustix::mm::Advice::LinuxPopulateWrite) };
     #[cfg(not(target_os = "linux"))]
     let _ = start;

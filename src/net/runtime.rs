@@ -17,8 +17,6 @@ use crate::sync::Arc;
 pub struct Runtimes {
     main: Runtime,
     home: Arc<Home>,
-    /// There are threads that may rest.
-    may_rest: bool,
     own: Vec<Own>,
 }
 
@@ -61,10 +59,9 @@ impl Runtimes {
         let threads = if threads > 0 { threads } else { std::thread::available_parallelism().map_or(1, usize::from) };
         if model == IoModel::WorkStealing {
             let main = Builder::new_multi_thread().worker_threads(threads).thread_name("kiba").enable_all().build()?;
-            let may_rest = rest && threads > 1;
-            let one = if may_rest { Some(start_thread("kiba-one".into())?) } else { None };
+            let one = if rest && threads > 1 { Some(start_thread("kiba-one".into())?) } else { None };
             let home = Arc::new(Home::new(main.handle().clone(), one));
-            return Ok(Self { main, home, may_rest, own: Vec::new() });
+            return Ok(Self { main, home, own: Vec::new() });
         }
         let mut own = Vec::new();
         for i in 1..threads {
@@ -73,7 +70,7 @@ impl Runtimes {
         let main = Builder::new_current_thread().enable_all().build()?;
         own.push(Own { handle: main.handle().clone(), connections: Arc::default() });
         let home = Arc::new(Home::new(main.handle().clone(), None));
-        Ok(Self { main, home, may_rest: false, own })
+        Ok(Self { main, home, own })
     }
 
     /// Runs the server's main task on the main thread.
@@ -93,7 +90,7 @@ impl Runtimes {
 
     /// Lets threads rest where that answers more, for as long as the result lives. None where nothing can be chosen.
     pub fn elastic(&self, server: &Arc<Server>) -> Option<Elastic> {
-        self.may_rest.then(|| Elastic::start(self.home(), server))
+        self.home.has_choice().then(|| Elastic::start(self.home(), server))
     }
 
     /// Where connections are spawned.

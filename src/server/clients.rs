@@ -56,6 +56,12 @@ pub struct Client {
     waker: AtomicWaker,
 }
 
+/// Adds to a counter of a client that nobody but its own connection writes.
+#[inline]
+pub fn count(counter: &AtomicU64, amount: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+}
+
 /// What changes seldom.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {

@@ -38,6 +38,11 @@ impl Home {
         Self::new(Handle::current(), None)
     }
 
+    /// Whether there is more than one set of threads.
+    pub fn has_choice(&self) -> bool {
+        self.one.is_some()
+    }
+
     /// Where tasks are wanted now.
     #[inline]
     pub fn wanted(&self) -> Threads {

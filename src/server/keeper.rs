@@ -2,17 +2,17 @@
 //! while, so that no client waits for either.
 //!
 //! The first touch of a page has the system find and clear it. Of a huge page that is some tenths of a millisecond, and
-//! several on a virtual machine whose host takes back what is free. So while memory in use grows, the pages behind those
-//! that the allocator took last are populated. Should it go on elsewhere, a few are resident for nothing.
+//! several on a virtual machine whose host takes back what is free. So while memory in use grows, the pages that follow
+//! the one that the allocator took last are populated. Should it go on elsewhere, a few are resident for nothing.
 //!
-//! With `maxmemory` every page counts: then nothing is fetched ahead, and the allocator gives back by itself, at once.
+//! With `maxmemory` every page counts: then nothing is fetched ahead, and the allocator gives back by itself, after a second.
 
 use std::time::{Duration, Instant};
 
-use super::Server;
+use super::{KEEP_FREED_BOUNDED, Server};
 use crate::fault;
 use crate::memory::pages::{Frontier, HUGE, give_back, populate};
-use crate::memory::{resident_now, used};
+use crate::memory::{keep_freed_for, resident_now, used};
 use crate::sync::Arc;
 
 /// Time between two looks while memory in use grows, and while it does not.
@@ -22,7 +22,10 @@ const TICK_IDLE: Duration = Duration::from_millis(50);
 /// Growth, in bytes, after which it is seen to that there is more.
 const GROWN: u64 = HUGE as u64 / 4;
 
-/// Huge pages that are populated behind the one in which the allocator is: at 500 MB a second they last for a tick and a half.
+/// Ticks without growth after which it has ended.
+const CALM: u32 = 20;
+
+/// Huge pages that are populated beyond the one in which the allocator is: at 500 MB a second they last for a tick and a half.
 const AHEAD: usize = 2;
 
 /// Starts the thread. It ends when the server is gone.
@@ -39,7 +42,7 @@ pub fn start(server: &Arc<Server>) {
             std::thread::sleep(tick.unwrap_or(TICK_IDLE));
         }
     });
-    // Without it clients fetch for themselves, and nothing is given back.
+    // Without it clients fetch for themselves, and the allocator gives back what is free.
     if let Err(error) = thread {
         tracing::warn!(%error, "cannot start the thread that keeps memory ready");
     }
@@ -50,6 +53,10 @@ struct Keeper {
     growth: Growth,
     frontier: Frontier,
     need: Need,
+    /// The allocator gives nothing back by itself.
+    is_in_charge: bool,
+    /// Ticks without growth.
+    calm: u32,
     /// Most bytes in use since the last look at what was needed, and when that was.
     most: u64,
     looked: Instant,
@@ -58,29 +65,48 @@ struct Keeper {
 impl Keeper {
     fn new(used: u64) -> Self {
         let (growth, frontier, need) = (Growth { last: used }, Frontier::default(), Need::default());
-        Self { growth, frontier, need, most: used, looked: Instant::now() }
+        Self { growth, frontier, need, is_in_charge: false, calm: CALM, most: used, looked: Instant::now() }
     }
 
     /// Does what is to be done; gives the time until the next look.
     fn tick(&mut self, server: &Server) -> Duration {
         if server.config.maxmemory() != 0 {
+            if std::mem::take(&mut self.is_in_charge) {
+                // The time that was told before holds for what was freed before, until all of it is given back.
+                keep_freed_for(Some(KEEP_FREED_BOUNDED));
+                give_back();
+            }
             return TICK_IDLE;
         }
         let used = used();
         self.most = self.most.max(used);
         if self.looked.elapsed() >= Duration::from_secs(1) {
-            if self.need.is_exceeded(self.most, resident_now()) {
-                give_back();
-            }
+            self.look_back();
             (self.most, self.looked) = (used, Instant::now());
         }
-        if !self.growth.goes_on(used) {
-            return TICK_IDLE;
+        if self.growth.goes_on(used) {
+            self.calm = 0;
+            if let Some(address) = self.frontier.look() {
+                (0..=AHEAD).for_each(|page| populate(address + page * HUGE));
+            }
         }
-        if let Some(address) = self.frontier.look() {
-            (0..=AHEAD).for_each(|page| populate(address + page * HUGE));
+        self.calm = self.calm.saturating_add(1);
+        if self.calm < CALM { TICK } else { TICK_IDLE }
+    }
+
+    /// Gives back what was not needed lately.
+    fn look_back(&mut self) {
+        let resident = resident_now();
+        if resident == 0 {
+            // The system does not tell: the allocator knows better.
+            return;
         }
-        TICK
+        // Told each time, since an option that is set tells the allocator otherwise.
+        keep_freed_for(None);
+        self.is_in_charge = true;
+        if self.need.is_exceeded(self.most, resident) {
+            give_back();
+        }
     }
 }
 
@@ -117,14 +143,19 @@ struct Need {
 }
 
 impl Need {
-    /// Takes what was in use in one second at most, and what is resident; whether some is to be given back.
+    /// Takes what was in use in one second at most, and what is resident; whether what is free is to be given back. While
+    /// much less is in use than was needed, it is not: all that is free would go.
     fn is_exceeded(&mut self, most: u64, resident: u64) -> bool {
         self.window[self.second % SECONDS] = most;
         self.second += 1;
         let need = self.window.iter().copied().fold(0, u64::max);
+        let spare = SPARE + need / 8;
+        if need - most > spare {
+            return false;
+        }
         let excess = resident.saturating_sub(need);
         self.stuck = if self.has_given { excess } else { excess.min(self.stuck) };
-        self.has_given = excess > self.stuck + SPARE + need / 8;
+        self.has_given = excess > self.stuck + spare;
         self.has_given
     }
 }
@@ -162,6 +193,23 @@ mod tests {
         assert!(!need.is_exceeded(600 * MB, 700 * MB));
         let given = (0..100).filter(|_| need.is_exceeded(200 * MB, 700 * MB)).count();
         assert_eq!(given, 1);
+    }
+
+    #[test]
+    fn short_peaks_keep_their_memory() {
+        let mut need = Need::default();
+        let mut resident = 1200 * MB;
+        let mut given = 0;
+        for second in 0..100 {
+            let most = if second % 8 == 0 { 1000 * MB } else { 200 * MB };
+            resident = resident.max(most + 50 * MB);
+            if need.is_exceeded(most, resident) {
+                given += 1;
+                resident = most + 50 * MB;
+            }
+        }
+        assert_eq!(given, 1);
+        assert_eq!(resident, 1050 * MB);
     }
 
     #[test]

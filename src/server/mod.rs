@@ -40,8 +40,11 @@ use crate::store::stream::NodeLimit;
 use crate::store::{Env, Heard, KeyHasher, Limits, Uses};
 use crate::sync::{Arc, AtomicBool};
 
-/// How long freed memory is kept for what comes next with `maxmemory`. Without, the keeper gives it back.
-const KEEP_FREED: Duration = Duration::from_secs(1);
+/// How long freed memory is kept for what comes next, where no keeper gives it back.
+const KEEP_FREED: Duration = Duration::from_secs(10);
+
+/// The same with `maxmemory`, which what is freed counts towards.
+const KEEP_FREED_BOUNDED: Duration = Duration::from_secs(1);
 
 /// As many MIGRATEs at once as Redis keeps connections for them.
 const MIGRATIONS: usize = 64;
@@ -200,7 +203,7 @@ impl Server {
         let config = &self.config;
         self.reserve.reset();
         let is_bounded = config.maxmemory() != 0;
-        crate::memory::keep_freed_for(is_bounded.then_some(KEEP_FREED));
+        crate::memory::keep_freed_for(Some(if is_bounded { KEEP_FREED_BOUNDED } else { KEEP_FREED }));
         #[cfg(target_os = "linux")]
         if is_bounded || config.disable_thp() {
             // Huge pages are resident as a whole for one block that is in use. Where the system does not allow it, the

@@ -92,6 +92,31 @@ each_engine! {
         assert!((LIMIT / 2..LIMIT / 8 * 9).contains(&used), "{used} in use of {LIMIT}");
     }
 
+    /// Memory that was freed while there was no limit is given back too.
+    fn a_limit_that_is_set_later_holds(peer) {
+        const LIMIT: u64 = 64 << 20;
+        let server = peer.start();
+        let mut client = server.client();
+        for i in 0..200 {
+            client.check(&format!("SETRANGE k{i} 999999 x"), ":1000000\r\n");
+        }
+        // Something is free when the limit comes, and was for as long as the keeper needs to take charge.
+        (0..20).for_each(|i| client.check(&format!("DEL k{i}"), ":1\r\n"));
+        std::thread::sleep(Duration::from_secs(2));
+        client.check("CONFIG SET maxmemory-policy allkeys-lru", "+OK\r\n");
+        client.check("CONFIG SET maxmemory 64mb", "+OK\r\n");
+        let begun = std::time::Instant::now();
+        while server.resident_bytes() > LIMIT / 4 * 5 + (64 << 20) {
+            assert!(begun.elapsed() < crate::support::server::PATIENCE, "{} resident", server.resident_bytes());
+            // What is freed goes when more is.
+            client.check("SETRANGE more 999999 x", ":1000000\r\n");
+            client.check("DEL more", ":1\r\n");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let used = client.info("used_memory");
+        assert!((LIMIT / 3..LIMIT / 8 * 9).contains(&used), "{used} in use of {LIMIT}");
+    }
+
     /// CVE-2021-32675.
     fn a_thousand_announced_counts_cost_less_than_a_kibibyte_each(peer) {
         a_thousand_cost_less_than_a_kibibyte_each(peer, b"*2147483647\r\n");
