@@ -575,5 +575,29 @@ mod tests {
             let single: Vec<&[u8]> = bytes.chunks(1).collect();
             prop_assert_eq!(&whole, &feed(&single, &LIMITS));
         }
+
+        /// What comes byte by byte is never read by the short way.
+        #[test]
+        fn almost_valid_requests_are_read_the_same_in_one_piece_and_in_many(
+            lens in prop::collection::vec(0_usize..1002, 0..12),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"*$\r\n019x-".to_vec())), 0..3),
+            args_max in prop::sample::select(vec![1, 3, 10, Limits::ARGS_MAX]),
+            bulk_max in prop::sample::select(vec![0, 9, 100, 1 << 29]),
+            is_unauthenticated in any::<bool>(),
+        ) {
+            let limits = Limits { args_max, bulk_max, is_unauthenticated };
+            let mut bytes = format!("*{}\r\n", lens.len()).into_bytes();
+            for &len in &lens {
+                bytes.extend([format!("${len}\r\n").as_bytes(), &vec![b'v'; len], b"\r\n"].concat());
+            }
+            // Most changes are to be about numbers.
+            let numbers = bytes.len().min(40);
+            for (at, byte) in changes {
+                bytes[at.index(numbers)] = byte;
+            }
+            bytes.extend_from_within(..);
+            let single: Vec<&[u8]> = bytes.chunks(1).collect();
+            prop_assert_eq!(lex(&bytes, &limits), feed(&single, &limits));
+        }
     }
 }

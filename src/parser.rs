@@ -187,3 +187,54 @@ impl Verdict {
         reply.error(text);
     }
 }
+
+#[cfg(all(test, not(kiba_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_means_the_same_whatever_was_before_it() {
+        let hasher = KeyHasher::seeded();
+        let requests: Vec<Vec<&[u8]>> = [
+            "GET k",
+            "get k",
+            "GET",
+            "GET a b",
+            "SET k v",
+            "CLIENT",
+            "CLIENT GETNAME",
+            "CLIENT ID",
+            "CLIENT NONE",
+            "client id",
+            "DEBUG SLEEP 0",
+            "DEBUG",
+            "DEBUG OBJECT k",
+            "CONFIG GET x",
+            "GETNAME",
+            "ID",
+            "NONE",
+            "POST",
+            "MGET a b c",
+        ]
+        .iter()
+        .map(|text| text.split(' ').map(str::as_bytes).collect())
+        .collect();
+        let shown = |requests: &[&Vec<&[u8]>]| {
+            let mut batch = Batch::default();
+            requests.iter().for_each(|words| batch.push_words(words.iter().copied(), &hasher));
+            let last = batch.requests.last().expect("was pushed");
+            let command = match last.verdict {
+                Verdict::Run(command) | Verdict::WrongArity(command) | Verdict::UnknownSubcommand(command) => {
+                    command.full_name
+                }
+                Verdict::Unknown | Verdict::Http => "",
+            };
+            (std::mem::discriminant(&last.verdict), command, last.keys().len())
+        };
+        for before in &requests {
+            for request in &requests {
+                assert_eq!(shown(&[before, request]), shown(&[request]), "{request:?} after {before:?}");
+            }
+        }
+    }
+}

@@ -109,3 +109,26 @@ impl Stats {
         }
     }
 }
+
+#[cfg(all(test, not(kiba_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_among_additions_loses_none_that_come_later() {
+        let stats = Stats::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10_000).for_each(|_| stats.add(Count::commands, 1)));
+            }
+            for _ in 0..100 {
+                stats.reset();
+                assert!(stats.commands() <= 40_000);
+            }
+        });
+        stats.reset();
+        assert_eq!(stats.commands(), 0);
+        stats.add(Count::commands, 3);
+        assert_eq!(stats.commands(), 3);
+    }
+}
