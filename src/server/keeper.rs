@@ -103,7 +103,10 @@ impl Keeper {
         }
         // Told each time, since an option that is set tells the allocator otherwise.
         keep_freed_for(None);
-        self.is_in_charge = true;
+        if !std::mem::replace(&mut self.is_in_charge, true) {
+            // What was freed before would make the allocator give back once more by itself.
+            give_back();
+        }
         if self.need.is_exceeded(self.most, resident) {
             give_back();
         }
