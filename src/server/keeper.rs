@@ -5,7 +5,7 @@
 //! several on a virtual machine whose host takes back what is free. So while memory in use grows, the pages that follow
 //! the one that the allocator took last are populated. Should it go on elsewhere, a few are resident for nothing.
 //!
-//! With `maxmemory` every page counts: then nothing is fetched ahead, and the allocator gives back by itself, after a second.
+//! Without huge pages nothing is fetched ahead. With `maxmemory` every page counts: then nothing is fetched ahead, and the allocator gives back by itself, after a second.
 
 use std::time::{Duration, Instant};
 
@@ -84,7 +84,8 @@ impl Keeper {
             self.look_back();
             (self.most, self.looked) = (used, Instant::now());
         }
-        if self.growth.goes_on(used) {
+        // Small pages come in pieces too small to wait for, and a thousand at once keep a core busy.
+        if self.growth.goes_on(used) && !server.config.disable_thp() {
             self.calm = 0;
             if let Some(address) = self.frontier.look() {
                 (0..=AHEAD).for_each(|page| populate(address + page * HUGE));
