@@ -1,7 +1,9 @@
 //! The allocator's pages: which it takes next, and how they come and go.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::ptr::{NonNull, null_mut};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use libmimalloc_sys as mi;
 
@@ -18,9 +20,9 @@ const BLOCK: usize = 8 << 10;
 struct Block(NonNull<u8>);
 
 impl Block {
-    fn new() -> Option<Self> {
+    fn new(len: usize) -> Option<Self> {
         // SAFETY: a request like any other.
-        NonNull::new(unsafe { mi::mi_malloc(BLOCK) }.cast()).map(Self)
+        NonNull::new(unsafe { mi::mi_malloc(len) }.cast()).map(Self)
     }
 
     fn address(&self) -> usize {
@@ -49,7 +51,7 @@ impl Frontier {
         let mut full = Vec::new();
         // The rest of the last page comes first.
         let block = loop {
-            let block = Block::new()?;
+            let block = Block::new(BLOCK)?;
             if block.address() / PAGE != last || full.len() > PAGE / BLOCK {
                 break block;
             }
@@ -72,10 +74,38 @@ pub fn populate(address: usize) {
     let _ = start;
 }
 
-/// Gives the system back what is free.
+/// Gives the system back what is free, apart from what other threads have in their pages.
 pub fn give_back() {
     // SAFETY: it concerns nothing that is in use.
     unsafe { mi_collect(true) }
+}
+
+/// How often threads were asked to tidy up.
+static ASKED: AtomicU32 = AtomicU32::new(0);
+
+thread_local! {
+    static TIDIED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Asks all threads to let others have what is free in their pages. A thread does not see what others have freed there
+/// until it looks, and it need not look for as long as it allocates nothing of that size.
+pub fn ask_to_tidy() {
+    ASKED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How often all threads were asked to.
+pub fn asked_to_tidy() -> u32 {
+    ASKED.load(Ordering::Relaxed)
+}
+
+/// Tidies up this thread's pages if it was asked to since the last time.
+#[inline]
+pub fn tidy_if_asked() {
+    let asked = asked_to_tidy();
+    if TIDIED.replace(asked) != asked {
+        // SAFETY: it concerns nothing that is in use.
+        unsafe { mi_collect(false) }
+    }
 }
 
 // The crate binds it only beside much else that would have to be compiled.
@@ -93,7 +123,7 @@ mod tests {
         let first = frontier.look().expect("memory");
         let second = frontier.look().expect("memory");
         assert_ne!(first / PAGE, second / PAGE);
-        let block = Block::new().expect("memory");
+        let block = Block::new(BLOCK).expect("memory");
         // SAFETY: it is that large, and nobody else has it.
         let bytes = unsafe { std::slice::from_raw_parts_mut(block.0.as_ptr(), BLOCK) };
         bytes.fill(7);
@@ -103,5 +133,40 @@ mod tests {
         }
         give_back();
         assert!(bytes.iter().all(|&byte| byte == 7));
+    }
+
+    // SAFETY: whoever has it may free it.
+    unsafe impl Send for Block {}
+
+    #[test]
+    fn what_others_freed_in_a_threads_pages_is_there_for_all_once_it_has_tidied_up() {
+        const BLOCKS: usize = 4000;
+        let blocks = |len: usize| (0..BLOCKS).map(move |_| Block::new(len).expect("memory"));
+        let (to_main, from_owner) = std::sync::mpsc::channel();
+        let (to_owner, from_main) = std::sync::mpsc::channel();
+        let owner = std::thread::spawn(move || {
+            // Every other block is freed, so that its pages are neither full nor free.
+            let kept: Vec<Block> = blocks(BLOCK).collect::<Vec<_>>().into_iter().step_by(2).collect();
+            to_main.send(kept).expect("main waits");
+            from_main.recv().expect("a word");
+            ask_to_tidy();
+            tidy_if_asked();
+            to_main.send(Vec::new()).expect("main waits");
+            // Its pages are not given back because it ends.
+            from_main.recv().expect("a word");
+        });
+        let kept = from_owner.recv().expect("blocks");
+        let page = |block: &Block| block.address() / PAGE;
+        let pages: std::collections::HashSet<usize> = kept.iter().map(page).collect();
+        drop(kept);
+        let found =
+            || blocks(BLOCK / 2).collect::<Vec<_>>().iter().filter(|block| pages.contains(&page(block))).count();
+        let before = found();
+        to_owner.send(()).expect("it waits");
+        from_owner.recv().expect("it has tidied up");
+        let after = found();
+        to_owner.send(()).expect("it waits");
+        owner.join().expect("no panic");
+        assert!(after > 4 * before, "{before} blocks before, {after} after");
     }
 }

@@ -18,8 +18,9 @@ use crate::lexer::{INPUT_MAX, Lexer, Limits, Protocol, Span};
 use crate::parser::Batch;
 use crate::reply::Reply;
 use crate::server::block::{End, Wait};
-use crate::server::clients::{Client, count};
+use crate::server::clients::Client;
 use crate::server::outbox::Message;
+use crate::server::stripe::add_alone;
 use crate::server::{Count, Server, now};
 use crate::session::{Replies, Session};
 use crate::sync::{Arc, Ordering};
@@ -203,7 +204,7 @@ impl<E: Engine> Connection<E> {
                 }
                 Poll::Ready(Ok(0)) => Poll::Ready(Ok(None)),
                 Poll::Ready(Ok(read)) => {
-                    count(&client.input_bytes, read as u64);
+                    add_alone(&client.input_bytes, read as u64);
                     self.server.stats.add(Count::input_bytes, read as u64);
                     Poll::Ready(Ok(Some(batch)))
                 }
@@ -253,7 +254,7 @@ impl<E: Engine> Connection<E> {
         if let crate::parser::Verdict::Run(command) = last.verdict {
             client.last_command.store(command.index, Ordering::Relaxed);
         }
-        count(&client.commands, batch.requests.len() as u64);
+        add_alone(&client.commands, batch.requests.len() as u64);
         self.server.stats.add(Count::commands, batch.requests.len() as u64);
         let mut at = 0;
         let mut has_waited = false;
@@ -376,7 +377,7 @@ impl<E: Engine> Connection<E> {
                     Poll::Ready(Ok(read)) => {
                         batch.input.extend_from_slice(&fresh.input);
                         pool::put(fresh);
-                        count(&client.input_bytes, read as u64);
+                        add_alone(&client.input_bytes, read as u64);
                         client.query_bytes.store(batch.input.len() as u64, Ordering::Relaxed);
                         self.server.stats.add(Count::input_bytes, read as u64);
                         if batch.input.len() > limit {
@@ -428,7 +429,7 @@ impl<E: Engine> Connection<E> {
         }
         let client = &self.executor.session().client;
         let limit = self.server.config.output_limit(client.class());
-        count(&client.output_bytes, len as u64);
+        add_alone(&client.output_bytes, len as u64);
         self.server.stats.add(Count::output_bytes, len as u64);
         let mut sent = 0;
         while sent < len {

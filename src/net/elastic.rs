@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::fault;
+use crate::memory::pages::asked_to_tidy;
 use crate::server::Server;
 use crate::server::home::{Home, Threads};
 use crate::sync::Arc;
@@ -68,6 +69,7 @@ impl Elastic {
         let thread = std::thread::Builder::new().name("kiba-elastic".into()).spawn(move || {
             let mut governor = Governor::default();
             let (mut before, mut used, mut at, mut tick) = (0, cpu_time(), Instant::now(), TICK_IDLE);
+            let mut asked = 0;
             while told.sleep(tick)
                 && let Some(server) = server.upgrade()
             {
@@ -90,6 +92,11 @@ impl Elastic {
                     Threads::All
                 });
                 controlled.want(if are_many { Threads::All } else { wanted });
+                let last = std::mem::replace(&mut asked, asked_to_tidy());
+                if last != asked {
+                    // Threads that rest would not notice.
+                    controlled.rouse();
+                }
             }
         });
         // Without the controller all threads work, always.

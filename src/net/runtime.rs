@@ -8,6 +8,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::elastic::Elastic;
 use crate::config::IoModel;
+use crate::memory::pages::tidy_if_asked;
 use crate::server::Server;
 use crate::server::home::{Home, Threads};
 use crate::sync::Arc;
@@ -58,7 +59,12 @@ impl Runtimes {
     pub fn new(model: IoModel, threads: usize, rest: bool) -> io::Result<Self> {
         let threads = if threads > 0 { threads } else { std::thread::available_parallelism().map_or(1, usize::from) };
         if model == IoModel::WorkStealing {
-            let main = Builder::new_multi_thread().worker_threads(threads).thread_name("kiba").enable_all().build()?;
+            let main = Builder::new_multi_thread()
+                .worker_threads(threads)
+                .thread_name("kiba")
+                .on_thread_park(tidy_if_asked)
+                .enable_all()
+                .build()?;
             let one = if rest && threads > 1 { Some(start_thread("kiba-one".into())?) } else { None };
             let home = Arc::new(Home::new(main.handle().clone(), one));
             return Ok(Self { main, home, own: Vec::new() });
@@ -67,7 +73,7 @@ impl Runtimes {
         for i in 1..threads {
             own.push(Own { handle: start_thread(format!("kiba-{i}"))?, connections: Arc::default() });
         }
-        let main = Builder::new_current_thread().enable_all().build()?;
+        let main = Builder::new_current_thread().on_thread_park(tidy_if_asked).enable_all().build()?;
         own.push(Own { handle: main.handle().clone(), connections: Arc::default() });
         let home = Arc::new(Home::new(main.handle().clone(), None));
         Ok(Self { main, home, own })
@@ -103,7 +109,7 @@ impl Runtimes {
 /// A runtime of one thread, which takes no work from others and so need not look out for them. It sleeps while nobody runs
 /// on it, and lives as long as the process.
 fn start_thread(name: String) -> io::Result<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread().on_thread_park(tidy_if_asked).enable_all().build()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new().name(name).spawn(move || runtime.block_on(std::future::pending::<()>()))?;
     Ok(handle)

@@ -44,11 +44,16 @@ pub struct CallStats {
     pub usec: u64,
 }
 
+/// A counter for each command.
+fn zeros() -> Box<[AtomicU64]> {
+    (0..command::index_end()).map(|_| AtomicU64::new(0)).collect()
+}
+
 impl Default for Calls {
     fn default() -> Self {
         Self {
             ran: (0..STRIPES).map(|_| OnceLock::new()).collect(),
-            reset: (0..command::index_end()).map(|_| AtomicU64::new(0)).collect(),
+            reset: zeros(),
             seldom: (0..command::index_end()).map(|_| Seldom::default()).collect(),
         }
     }
@@ -58,7 +63,6 @@ impl Calls {
     /// Counts commands, given by their index, that have run. Equal ones that follow each other are one addition.
     #[inline]
     pub fn ran(&self, commands: impl Iterator<Item = u32>) {
-        let zeros = || (0..self.seldom.len()).map(|_| AtomicU64::new(0)).collect();
         let at = stripe();
         let counters = self.ran[at].get_or_init(zeros);
         let mut commands = commands.peekable();

@@ -1,5 +1,7 @@
 //! The registry of connections: what CLIENT LIST shows and CLIENT KILL reaches.
 
+// Not the model checker's: these are only reported.
+use std::sync::atomic::AtomicU64 as Counter;
 use std::time::Instant;
 
 use super::block::{Blocked, End};
@@ -30,11 +32,11 @@ pub struct Client {
     pub watched: AtomicU32,
     /// Bytes of unfinished requests.
     pub query_bytes: AtomicU64,
-    pub input_bytes: AtomicU64,
-    pub output_bytes: AtomicU64,
+    pub input_bytes: Counter,
+    pub output_bytes: Counter,
     /// Bytes of what it has prepared for HIMPORT SET.
     pub fieldset_bytes: AtomicU64,
-    pub commands: AtomicU64,
+    pub commands: Counter,
     /// The last command's index; `u32::MAX` before the first.
     pub last_command: AtomicU32,
     pub no_evict: AtomicBool,
@@ -54,12 +56,6 @@ pub struct Client {
     texts: Mutex<Texts>,
     is_killed: AtomicBool,
     waker: AtomicWaker,
-}
-
-/// Adds to a counter of a client that nobody but its own connection writes.
-#[inline]
-pub fn count(counter: &AtomicU64, amount: u64) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
 }
 
 /// What changes seldom.
@@ -260,10 +256,10 @@ impl Clients {
             queued: AtomicU32::new(u32::MAX),
             watched: AtomicU32::new(0),
             query_bytes: AtomicU64::new(0),
-            input_bytes: AtomicU64::new(0),
-            output_bytes: AtomicU64::new(0),
+            input_bytes: Counter::new(0),
+            output_bytes: Counter::new(0),
             fieldset_bytes: AtomicU64::new(0),
-            commands: AtomicU64::new(0),
+            commands: Counter::new(0),
             last_command: AtomicU32::new(u32::MAX),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),

@@ -54,6 +54,13 @@ impl Home {
         self.wants_one.store(threads == Threads::One && self.one.is_some(), Ordering::Relaxed);
     }
 
+    /// Wakes a thread of each set that sleeps.
+    pub fn rouse(&self) {
+        for handle in [&self.all].into_iter().chain(&self.one) {
+            handle.spawn(async {});
+        }
+    }
+
     pub fn handle(&self, threads: Threads) -> &Handle {
         match threads {
             Threads::All => &self.all,

@@ -1,17 +1,20 @@
 //! The thread that keeps memory ready: it fetches what will be needed next, and gives back what was not needed for a
 //! while, so that no client waits for either.
 //!
+//! Threads that serve clients are asked to let others have what is free in their pages when memory in use has changed.
+//!
 //! The first touch of a page has the system find and clear it. Of a huge page that is some tenths of a millisecond, and
 //! several on a virtual machine whose host takes back what is free. So while memory in use grows, the pages that follow
 //! the one that the allocator took last are populated. Should it go on elsewhere, a few are resident for nothing.
 //!
-//! Without huge pages nothing is fetched ahead. With `maxmemory` every page counts: then nothing is fetched ahead, and the allocator gives back by itself, after a second.
+//! With `disable-thp` nothing is fetched ahead. With `maxmemory` every page counts: nothing is fetched ahead either, and the
+//! allocator gives back by itself, after a second.
 
 use std::time::{Duration, Instant};
 
 use super::{KEEP_FREED_BOUNDED, Server};
 use crate::fault;
-use crate::memory::pages::{Frontier, HUGE, give_back, populate};
+use crate::memory::pages::{Frontier, HUGE, ask_to_tidy, give_back, populate};
 use crate::memory::{keep_freed_for, resident_now, used};
 use crate::sync::Arc;
 
@@ -24,6 +27,9 @@ const GROWN: u64 = HUGE as u64 / 4;
 
 /// Ticks without growth after which it has ended.
 const CALM: u32 = 20;
+
+/// Bytes in use, more or less, after which threads are asked to let others have what they do not need.
+const CHANGED: u64 = 16 << 20;
 
 /// Huge pages that are populated beyond the one in which the allocator is: at 500 MB a second they last for a tick and a half.
 const AHEAD: usize = 2;
@@ -60,16 +66,32 @@ struct Keeper {
     /// Most bytes in use since the last look at what was needed, and when that was.
     most: u64,
     looked: Instant,
+    /// Bytes in use when threads were asked to tidy up.
+    tidied: u64,
 }
 
 impl Keeper {
     fn new(used: u64) -> Self {
         let (growth, frontier, need) = (Growth { last: used }, Frontier::default(), Need::default());
-        Self { growth, frontier, need, is_in_charge: false, calm: CALM, most: used, looked: Instant::now() }
+        Self {
+            growth,
+            frontier,
+            need,
+            is_in_charge: false,
+            calm: CALM,
+            most: used,
+            looked: Instant::now(),
+            tidied: used,
+        }
     }
 
     /// Does what is to be done; gives the time until the next look.
     fn tick(&mut self, server: &Server) -> Duration {
+        let used = used();
+        if used.abs_diff(self.tidied) >= CHANGED {
+            self.tidied = used;
+            ask_to_tidy();
+        }
         if server.config.maxmemory() != 0 {
             if std::mem::take(&mut self.is_in_charge) {
                 // The time that was told before holds for what was freed before, until all of it is given back.
@@ -78,7 +100,6 @@ impl Keeper {
             }
             return TICK_IDLE;
         }
-        let used = used();
         self.most = self.most.max(used);
         if self.looked.elapsed() >= Duration::from_secs(1) {
             self.look_back();

@@ -5,7 +5,6 @@ use crate::support::{Client, Peer, Server, Value, each_engine, same_as_redis};
 
 const OOM: &str = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
 
-/// A field of INFO that is a number.
 /// Sets a limit that leaves so many bytes above what is in use now.
 fn leave(client: &mut Client, bytes: u64) -> u64 {
     let limit = client.info("used_memory") + bytes;
