@@ -155,9 +155,10 @@ impl<E: Engine> Executor<E> {
                     let db = self.session().db;
                     let session = self.session.as_mut().expect("present between requests");
                     batch.asker = session.client.asker();
-                    batch.fieldsets = session.fieldsets.take();
+                    std::mem::swap(&mut batch.fieldsets, &mut session.fieldsets);
                     (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
-                    self.session.as_mut().expect("present between requests").fieldsets = batch.fieldsets.take();
+                    let session = self.session.as_mut().expect("present between requests");
+                    std::mem::swap(&mut batch.fieldsets, &mut session.fieldsets);
                     fault::point("executor.ran");
                     if std::mem::take(&mut batch.lacks_room) {
                         // The next time round makes room before the request that needs it.

@@ -106,7 +106,8 @@ impl<E: Engine> Connection<E> {
         client: &Client,
         place: &Place,
     ) -> io::Result<Ended> {
-        while let Some(mut batch) = self.read(stream, client).await? {
+        let mut spare = None;
+        while let Some(mut batch) = self.read(stream, client, spare).await? {
             fault::point("connection.read");
             // What was pushed before these requests came is sent before their replies.
             if client.outbox.has_news() {
@@ -149,16 +150,26 @@ impl<E: Engine> Connection<E> {
                 batch.requests.clear();
                 batch.keys.clear();
             }
-            self.keep_leftover(batch)?;
+            self.keep_leftover(&mut batch)?;
+            batch.clear();
             if place.is_left() {
+                pool::put_clear(batch);
                 return Ok(Ended::Left);
             }
+            spare = Some(batch);
         }
         Ok(Ended::Over)
     }
 
     /// Reads what there is; `None` when the connection is to end. Nothing new when the configured timeout changed.
-    async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S, client: &Client) -> io::Result<Option<Box<Batch>>> {
+    ///
+    /// * `spare`: an empty batch for the first attempt. Who waits has none.
+    async fn read<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        client: &Client,
+        mut spare: Option<Box<Batch>>,
+    ) -> io::Result<Option<Box<Batch>>> {
         let timeout = self.server.config.timeout();
         // Whoever listens may be silent.
         let is_listening = client.is_subscriber() || client.is_monitor.load(Ordering::Relaxed);
@@ -168,7 +179,7 @@ impl<E: Engine> Connection<E> {
             if client.is_killed() || self.server.is_stopping() {
                 return Poll::Ready(Ok(None));
             }
-            let mut batch = pool::take();
+            let mut batch = spare.take().unwrap_or_else(pool::take);
             if self.leftover.input.is_empty() {
                 batch.input.reserve(READ);
             } else {
@@ -199,7 +210,7 @@ impl<E: Engine> Connection<E> {
                         std::mem::swap(&mut batch.input, &mut self.leftover.input);
                         std::mem::swap(&mut batch.spans, &mut self.leftover.spans);
                     }
-                    pool::put(batch);
+                    pool::put_clear(batch);
                     if client.is_killed() || self.server.is_stopping() { Poll::Ready(Ok(None)) } else { Poll::Pending }
                 }
                 Poll::Ready(Ok(0)) => Poll::Ready(Ok(None)),
@@ -480,8 +491,8 @@ impl<E: Engine> Connection<E> {
         io::ErrorKind::OutOfMemory.into()
     }
 
-    /// Keeps the unfinished request, if there is one, and gives the batch back.
-    fn keep_leftover(&mut self, mut batch: Box<Batch>) -> io::Result<()> {
+    /// Keeps the unfinished request, if there is one.
+    fn keep_leftover(&mut self, batch: &mut Batch) -> io::Result<()> {
         let consumed = self.lexer.keep_from(&batch.spans);
         self.lexer.rebase(consumed, &mut batch.spans);
         let rest = batch.input.len() - consumed;
@@ -499,7 +510,6 @@ impl<E: Engine> Connection<E> {
             self.leftover =
                 Leftover { input: std::mem::take(&mut batch.input), spans: std::mem::take(&mut batch.spans) };
         }
-        pool::put(batch);
         Ok(())
     }
 }

@@ -21,6 +21,12 @@ pub fn take() -> Box<Batch> {
 /// Gives a batch back.
 pub fn put(mut batch: Box<Batch>) {
     batch.clear();
+    put_clear(batch);
+}
+
+/// Gives a batch back that is as it was taken, or has been cleared.
+pub fn put_clear(batch: Box<Batch>) {
+    debug_assert!(batch.input.is_empty() && batch.requests.is_empty() && batch.reply.is_empty());
     POOL.with_borrow_mut(|pool| {
         if pool.len() < KEPT {
             pool.push(batch);

@@ -258,8 +258,8 @@ impl<'a> Lock<'a> {
             Self::Exclusive(exclusive) => exclusive.id == id,
         };
         if !is_held {
-            *self = Self::None;
-            *self = Self::Shared(id, shards.read(id, env));
+            self.unlock();
+            self.set(Self::Shared(id, shards.read(id, env)));
         }
         match self {
             Self::Shared(_, guard) => guard,
@@ -272,13 +272,30 @@ impl<'a> Lock<'a> {
     #[inline]
     pub fn exclusive(&mut self, shards: &'a Shards, id: PartId, env: &'a Env) -> &mut Exclusive<'a> {
         if !matches!(self, Self::Exclusive(exclusive) if exclusive.id == id) {
-            *self = Self::None;
-            *self = Self::Exclusive(shards.write(id, env));
+            self.unlock();
+            self.set(Self::Exclusive(shards.write(id, env)));
         }
         match self {
             Self::Exclusive(exclusive) => exclusive,
             Self::None | Self::Shared(..) => unreachable!("locked above"),
         }
+    }
+}
+
+impl Lock<'_> {
+    #[inline]
+    fn unlock(&mut self) {
+        if !matches!(self, Self::None) {
+            *self = Self::None;
+        }
+    }
+
+    /// Sets what is none, so that there is nothing to drop: that would be a call for each request.
+    #[inline]
+    fn set(&mut self, lock: Self) {
+        let none = std::mem::replace(self, lock);
+        debug_assert!(matches!(none, Self::None));
+        std::mem::forget(none);
     }
 }
 
