@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::ptr::{NonNull, null_mut};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use libmimalloc_sys as mi;
@@ -66,12 +66,34 @@ impl Frontier {
 /// Has the huge page at an address resident and writable, whoever owns it. What it contains stays. Nothing happens where
 /// nothing is mapped, or no system can do it.
 pub fn populate(address: usize) {
-    let start = null_mut::<u8>().with_addr(address / HUGE * HUGE);
     #[cfg(target_os = "linux")]
-    // SAFETY: it is as if each page were read and written back at once. Pages that may not be written are refused.
-    let _ = unsafe { rustix::mm::madvise(start.cast(), HUGE, rustix::mm::Advice::LinuxPopulateWrite) };
+    advise(address / HUGE * HUGE, HUGE, rustix::mm::Advice::LinuxPopulateWrite);
+    #[cfg(not(target_os = "linux"))]
+    let _ = address;
+}
+
+/// What the allocator reserves at once, and aligns to.
+const ARENA: usize = 1 << 30;
+
+/// Has what the allocator takes next be small pages, from an address on to the end of what it has reserved; returns where
+/// that is. Huge pages that are there stay.
+pub fn go_on_small(address: usize) -> usize {
+    let (start, end) = (address.next_multiple_of(HUGE), (address + 1).next_multiple_of(ARENA));
+    #[cfg(target_os = "linux")]
+    advise(start, end - start, rustix::mm::Advice::LinuxNoHugepage);
     #[cfg(not(target_os = "linux"))]
     let _ = start;
+    end
+}
+
+/// Tells the system about pages. What they contain stays, whatever it makes of it.
+#[cfg(target_os = "linux")]
+fn advise(start: usize, len: usize, advice: rustix::mm::Advice) {
+    debug_assert!(matches!(advice, rustix::mm::Advice::LinuxPopulateWrite | rustix::mm::Advice::LinuxNoHugepage));
+    let start = std::ptr::null_mut::<u8>().with_addr(start);
+    // SAFETY: both kinds of advice leave contents alone: one is as if each page were read and written back at once, and is
+    // refused for pages that may not be written; the other is about pages to come.
+    let _ = unsafe { rustix::mm::madvise(start.cast(), len, advice) };
 }
 
 /// Gives the system back what is free, apart from what other threads have in their pages.
@@ -129,6 +151,9 @@ mod tests {
         bytes.fill(7);
         for address in [block.address(), first, second] {
             populate(address);
+            populate(address + HUGE);
+            let end = go_on_small(address);
+            assert!(end > address && end - address <= ARENA && end.is_multiple_of(ARENA));
             populate(address + HUGE);
         }
         give_back();

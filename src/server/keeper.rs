@@ -7,14 +7,20 @@
 //! several on a virtual machine whose host takes back what is free. So while memory in use grows, the pages that follow
 //! the one that the allocator took last are populated. Should it go on elsewhere, a few are resident for nothing.
 //!
+//! Where huge pages are that slow, memory goes on in small ones, which take too little each for anybody to notice. They are
+//! not fetched ahead, since a thousand at once would keep a core busy.
+//!
 //! With `disable-thp` nothing is fetched ahead. With `maxmemory` every page counts: nothing is fetched ahead either, and the
 //! allocator gives back by itself, after a second.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use super::{KEEP_FREED_BOUNDED, Server};
 use crate::fault;
-use crate::memory::pages::{Frontier, HUGE, ask_to_tidy, give_back, populate};
+use crate::memory::pages::{Frontier, HUGE, ask_to_tidy, give_back, go_on_small, populate};
 use crate::memory::{keep_freed_for, resident_now, used};
 use crate::sync::Arc;
 
@@ -30,6 +36,15 @@ const CALM: u32 = 20;
 
 /// Bytes in use, more or less, after which threads are asked to let others have what they do not need.
 const CHANGED: u64 = 16 << 20;
+
+/// CPU time for a huge page above which it is slow: clearing one takes some tenths of a millisecond.
+const SLOW: Duration = Duration::from_millis(1);
+
+/// CPU time below which a huge page was resident already.
+const RESIDENT: Duration = Duration::from_micros(30);
+
+/// Slow ones in a row after which small ones are taken.
+const SLOW_ENOUGH: u32 = 3;
 
 /// Huge pages that are populated beyond the one in which the allocator is: at 500 MB a second they last for a tick and a half.
 const AHEAD: usize = 2;
@@ -58,6 +73,9 @@ pub fn start(server: &Arc<Server>) {
 struct Keeper {
     growth: Growth,
     frontier: Frontier,
+    cost: Cost,
+    /// Where memory goes on in small pages.
+    small: Range<usize>,
     need: Need,
     /// The allocator gives nothing back by itself.
     is_in_charge: bool,
@@ -72,11 +90,12 @@ struct Keeper {
 
 impl Keeper {
     fn new(used: u64) -> Self {
-        let (growth, frontier, need) = (Growth { last: used }, Frontier::default(), Need::default());
         Self {
-            growth,
-            frontier,
-            need,
+            growth: Growth { last: used },
+            frontier: Frontier::default(),
+            cost: Cost::default(),
+            small: 0..0,
+            need: Need::default(),
             is_in_charge: false,
             calm: CALM,
             most: used,
@@ -105,15 +124,27 @@ impl Keeper {
             self.look_back();
             (self.most, self.looked) = (used, Instant::now());
         }
-        // Small pages come in pieces too small to wait for, and a thousand at once keep a core busy.
         if self.growth.goes_on(used) && !server.config.disable_thp() {
             self.calm = 0;
-            if let Some(address) = self.frontier.look() {
-                (0..=AHEAD).for_each(|page| populate(address + page * HUGE));
+            if let Some(address) = self.frontier.look().filter(|address| !self.small.contains(address)) {
+                self.fetch_ahead(address);
             }
         }
         self.calm = self.calm.saturating_add(1);
         if self.calm < CALM { TICK } else { TICK_IDLE }
+    }
+
+    /// Populates the huge pages from an address on.
+    fn fetch_ahead(&mut self, address: usize) {
+        for page in (0..=AHEAD).map(|page| address + page * HUGE) {
+            let begun = cpu_time();
+            populate(page);
+            if self.cost.is_too_high(cpu_time().saturating_sub(begun)) {
+                tracing::info!("the system takes long to provide huge pages: going on with small ones");
+                self.small = address..go_on_small(page + 1);
+                return;
+            }
+        }
     }
 
     /// Gives back what was not needed lately.
@@ -132,6 +163,29 @@ impl Keeper {
         if self.need.is_exceeded(self.most, resident) {
             give_back();
         }
+    }
+}
+
+/// CPU time of this thread: others that want its core do not count.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+/// What huge pages cost.
+#[derive(Debug, Default)]
+struct Cost {
+    /// Slow ones in a row.
+    slow: u32,
+}
+
+impl Cost {
+    /// Takes the time of one; whether small ones are better.
+    fn is_too_high(&mut self, took: Duration) -> bool {
+        if took >= RESIDENT {
+            self.slow = if took >= SLOW { self.slow + 1 } else { 0 };
+        }
+        self.slow >= SLOW_ENOUGH && std::mem::take(&mut self.slow) > 0
     }
 }
 
@@ -198,6 +252,16 @@ mod tests {
         assert_eq!(steps.filter(|&used| growth.goes_on(used)).count(), 8);
         assert!(!growth.goes_on(50 * MB));
         assert!(growth.goes_on(51 * MB));
+    }
+
+    #[test]
+    fn huge_pages_cost_too_much_when_several_in_a_row_were_slow() {
+        let [resident, fast, slow] = [2, 300, 6000].map(Duration::from_micros);
+        let mut cost = Cost::default();
+        let mut decided = |times: &[Duration]| times.iter().map(|&took| cost.is_too_high(took)).collect::<Vec<_>>();
+        assert_eq!(decided(&[slow, slow, fast, slow, resident, slow]), [false; 6]);
+        assert_eq!(decided(&[resident, slow, slow]), [false, true, false]);
+        assert_eq!(decided(&[slow, resident, slow]), [false, false, true]);
     }
 
     #[test]
