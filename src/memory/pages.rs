@@ -6,6 +6,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use libmimalloc_sys as mi;
+#[cfg(target_os = "linux")]
+use rustix::mm::Advice;
 
 /// What the allocator takes at once for small blocks.
 const PAGE: usize = 64 << 10;
@@ -67,33 +69,36 @@ impl Frontier {
 /// nothing is mapped, or no system can do it.
 pub fn populate(address: usize) {
     #[cfg(target_os = "linux")]
-    advise(address / HUGE * HUGE, HUGE, rustix::mm::Advice::LinuxPopulateWrite);
+    // SAFETY: it is as if each page were read and written back at once. Pages that may not be written are refused.
+    let _ = unsafe { rustix::mm::madvise(pointer(address / HUGE * HUGE), HUGE, Advice::LinuxPopulateWrite) };
     #[cfg(not(target_os = "linux"))]
     let _ = address;
 }
 
-/// What the allocator reserves at once, and aligns to.
-const ARENA: usize = 1 << 30;
+/// How far memory goes on in small pages before huge ones are tried again.
+const STRETCH: usize = 256 << 20;
 
-/// Has what the allocator takes next be small pages, from an address on to the end of what it has reserved; returns where
-/// that is. Huge pages that are there stay.
+/// Has pages that come into use be small ones, from the next huge page on, for a stretch or to the end of what is mapped;
+/// returns where they end. Huge pages that are there stay.
 pub fn go_on_small(address: usize) -> usize {
-    let (start, end) = (address.next_multiple_of(HUGE), (address + 1).next_multiple_of(ARENA));
+    let start = (address + 1).next_multiple_of(HUGE);
+    let end = start + STRETCH;
     #[cfg(target_os = "linux")]
-    advise(start, end - start, rustix::mm::Advice::LinuxNoHugepage);
-    #[cfg(not(target_os = "linux"))]
-    let _ = start;
+    {
+        // SAFETY: it is about pages to come, and leaves what there is.
+        let advise = |at, len| unsafe { rustix::mm::madvise(pointer(at), len, Advice::LinuxNoHugepage) };
+        // The allocator's arenas have gaps between them, and the next may not be there yet.
+        if advise(start, STRETCH) == Err(rustix::io::Errno::NOMEM) {
+            let mut pages = (start..end).step_by(HUGE);
+            return pages.find(|&at| advise(at, HUGE) == Err(rustix::io::Errno::NOMEM)).unwrap_or(end);
+        }
+    }
     end
 }
 
-/// Tells the system about pages. What they contain stays, whatever it makes of it.
 #[cfg(target_os = "linux")]
-fn advise(start: usize, len: usize, advice: rustix::mm::Advice) {
-    debug_assert!(matches!(advice, rustix::mm::Advice::LinuxPopulateWrite | rustix::mm::Advice::LinuxNoHugepage));
-    let start = std::ptr::null_mut::<u8>().with_addr(start);
-    // SAFETY: both kinds of advice leave contents alone: one is as if each page were read and written back at once, and is
-    // refused for pages that may not be written; the other is about pages to come.
-    let _ = unsafe { rustix::mm::madvise(start.cast(), len, advice) };
+fn pointer(address: usize) -> *mut std::ffi::c_void {
+    std::ptr::null_mut::<u8>().with_addr(address).cast()
 }
 
 /// Gives the system back what is free, apart from what other threads have in their pages.
@@ -109,18 +114,20 @@ thread_local! {
     static TIDIED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Asks all threads to let others have what is free in their pages. A thread does not see what others have freed there
-/// until it looks, and it need not look for as long as it allocates nothing of that size.
+/// Asks threads that serve clients to let others have what is free in their pages, before they sleep the next time. A thread
+/// does not see what others have freed there until it looks, and it need not look for as long as it allocates nothing of
+/// that size.
 pub fn ask_to_tidy() {
     ASKED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// How often all threads were asked to.
+/// How often threads were asked to.
 pub fn asked_to_tidy() -> u32 {
     ASKED.load(Ordering::Relaxed)
 }
 
-/// Tidies up this thread's pages if it was asked to since the last time.
+/// Tidies up this thread's pages if it was asked to since the last time. It looks at each page that is not full, and at each
+/// block that others have freed there.
 #[inline]
 pub fn tidy_if_asked() {
     let asked = asked_to_tidy();
@@ -152,12 +159,29 @@ mod tests {
         for address in [block.address(), first, second] {
             populate(address);
             populate(address + HUGE);
-            let end = go_on_small(address);
-            assert!(end > address && end - address <= ARENA && end.is_multiple_of(ARENA));
+            go_on_small(address);
             populate(address + HUGE);
         }
         give_back();
         assert!(bytes.iter().all(|&byte| byte == 7));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn small_pages_end_where_nothing_is_mapped() {
+        use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+        const LEN: usize = 16 * HUGE;
+        const MAPPED: usize = 10 * HUGE;
+        // SAFETY: nobody else has what is mapped here.
+        let start = unsafe {
+            let start = mmap_anonymous(std::ptr::null_mut(), LEN, ProtFlags::READ, MapFlags::PRIVATE).expect("room");
+            munmap(start.byte_add(MAPPED), LEN - MAPPED).expect("it was mapped");
+            start.addr()
+        };
+        let end = go_on_small(start);
+        assert!(end > start + MAPPED - 2 * HUGE && end < start + MAPPED + HUGE, "{}", end - start);
+        // SAFETY: as above.
+        unsafe { munmap(pointer(start), MAPPED).expect("it is mapped") };
     }
 
     // SAFETY: whoever has it may free it.

@@ -94,7 +94,7 @@ impl Elastic {
                 controlled.want(if are_many { Threads::All } else { wanted });
                 let last = std::mem::replace(&mut asked, asked_to_tidy());
                 if last != asked {
-                    // Threads that rest would not notice.
+                    // A thread that rests would not notice.
                     controlled.rouse();
                 }
             }

@@ -26,7 +26,8 @@ pub fn put(mut batch: Box<Batch>) {
 
 /// Gives a batch back that is as it was taken, or has been cleared.
 pub fn put_clear(batch: Box<Batch>) {
-    debug_assert!(batch.input.is_empty() && batch.requests.is_empty() && batch.reply.is_empty());
+    debug_assert!(batch.input.is_empty() && batch.spans.is_empty() && batch.requests.is_empty());
+    debug_assert!(batch.keys.is_empty() && batch.reply.is_empty() && batch.fieldsets.is_none() && !batch.lacks_room);
     POOL.with_borrow_mut(|pool| {
         if pool.len() < KEPT {
             pool.push(batch);

@@ -54,7 +54,7 @@ impl Home {
         self.wants_one.store(threads == Threads::One && self.one.is_some(), Ordering::Relaxed);
     }
 
-    /// Wakes a thread of each set that sleeps.
+    /// Wakes one thread of each set, if any sleeps.
     pub fn rouse(&self) {
         for handle in [&self.all].into_iter().chain(&self.one) {
             handle.spawn(async {});

@@ -75,7 +75,7 @@ struct Keeper {
     frontier: Frontier,
     cost: Cost,
     /// Where memory goes on in small pages.
-    small: Range<usize>,
+    small: Vec<Range<usize>>,
     need: Need,
     /// The allocator gives nothing back by itself.
     is_in_charge: bool,
@@ -94,7 +94,7 @@ impl Keeper {
             growth: Growth { last: used },
             frontier: Frontier::default(),
             cost: Cost::default(),
-            small: 0..0,
+            small: Vec::new(),
             need: Need::default(),
             is_in_charge: false,
             calm: CALM,
@@ -126,23 +126,29 @@ impl Keeper {
         }
         if self.growth.goes_on(used) && !server.config.disable_thp() {
             self.calm = 0;
-            if let Some(address) = self.frontier.look().filter(|address| !self.small.contains(address)) {
+            if let Some(address) = self.frontier.look() {
                 self.fetch_ahead(address);
             }
         }
         self.calm = self.calm.saturating_add(1);
+        if self.calm == CALM {
+            // What was slow a while ago says nothing.
+            self.cost = Cost::default();
+        }
         if self.calm < CALM { TICK } else { TICK_IDLE }
     }
 
     /// Populates the huge pages from an address on.
     fn fetch_ahead(&mut self, address: usize) {
         for page in (0..=AHEAD).map(|page| address + page * HUGE) {
+            if self.small.iter().any(|small| small.contains(&page)) {
+                return;
+            }
             let begun = cpu_time();
             populate(page);
             if self.cost.is_too_high(cpu_time().saturating_sub(begun)) {
-                tracing::info!("the system takes long to provide huge pages: going on with small ones");
-                self.small = address..go_on_small(page + 1);
-                return;
+                tracing::debug!("memory comes slowly: going on with small pages");
+                self.small.push(address..go_on_small(page));
             }
         }
     }

@@ -290,7 +290,7 @@ impl Lock<'_> {
         }
     }
 
-    /// Sets what is none, so that there is nothing to drop: that would be a call for each request.
+    /// Sets what [`Lock::unlock`] has made none, so that there is nothing to drop: that would be a call for each request.
     #[inline]
     fn set(&mut self, lock: Self) {
         let none = std::mem::replace(self, lock);
