@@ -13,10 +13,12 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::time::ClockId;
+
 use crate::fault;
 use crate::memory::pages::asked_to_tidy;
-use crate::server::Server;
 use crate::server::home::{Home, Threads};
+use crate::server::{Server, cpu_time};
 use crate::sync::Arc;
 
 /// How often the rate is looked at while the server is busy, and while it is not.
@@ -68,12 +70,14 @@ impl Elastic {
         let (controlled, told, server) = (Arc::clone(&home), Arc::clone(&stop), Arc::downgrade(server));
         let thread = std::thread::Builder::new().name("kiba-elastic".into()).spawn(move || {
             let mut governor = Governor::default();
-            let (mut before, mut used, mut at, mut tick) = (0, cpu_time(), Instant::now(), TICK_IDLE);
+            let (mut before, mut used, mut at, mut tick) =
+                (0, cpu_time(ClockId::ProcessCPUTime), Instant::now(), TICK_IDLE);
             let mut asked = 0;
             while told.sleep(tick)
                 && let Some(server) = server.upgrade()
             {
-                let (now, now_used, elapsed) = (server.stats.commands(), cpu_time(), at.elapsed());
+                let (now, now_used, elapsed) =
+                    (server.stats.commands(), cpu_time(ClockId::ProcessCPUTime), at.elapsed());
                 let answered = now.saturating_sub(before) as f64;
                 let busy = now_used.saturating_sub(used).as_secs_f64();
                 let load = Load { rate: answered / elapsed.as_secs_f64(), cost: busy / answered.max(1.0) };
@@ -112,12 +116,6 @@ impl Drop for Elastic {
         }
         self.home.want(Threads::All);
     }
-}
-
-/// The CPU time that this process has used.
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
 /// What was answered in a tick, or in several.

@@ -73,7 +73,7 @@ impl Runtimes {
         for i in 1..threads {
             own.push(Own { handle: start_thread(format!("kiba-{i}"))?, connections: Arc::default() });
         }
-        let main = Builder::new_current_thread().on_thread_park(tidy_if_asked).enable_all().build()?;
+        let main = single_threaded()?;
         own.push(Own { handle: main.handle().clone(), connections: Arc::default() });
         let home = Arc::new(Home::new(main.handle().clone(), None));
         Ok(Self { main, home, own })
@@ -106,10 +106,14 @@ impl Runtimes {
     }
 }
 
+fn single_threaded() -> io::Result<Runtime> {
+    Builder::new_current_thread().on_thread_park(tidy_if_asked).enable_all().build()
+}
+
 /// A runtime of one thread, which takes no work from others and so need not look out for them. It sleeps while nobody runs
 /// on it, and lives as long as the process.
 fn start_thread(name: String) -> io::Result<Handle> {
-    let runtime = Builder::new_current_thread().on_thread_park(tidy_if_asked).enable_all().build()?;
+    let runtime = single_threaded()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new().name(name).spawn(move || runtime.block_on(std::future::pending::<()>()))?;
     Ok(handle)

@@ -16,9 +16,9 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 
-use super::{KEEP_FREED_BOUNDED, Server};
+use super::{KEEP_FREED_BOUNDED, Server, cpu_time};
 use crate::fault;
 use crate::memory::pages::{Frontier, HUGE, ask_to_tidy, give_back, go_on_small, populate};
 use crate::memory::{keep_freed_for, resident_now, used};
@@ -144,9 +144,10 @@ impl Keeper {
             if self.small.iter().any(|small| small.contains(&page)) {
                 return;
             }
-            let begun = cpu_time();
+            // Others that want this core do not count.
+            let begun = cpu_time(ClockId::ThreadCPUTime);
             populate(page);
-            if self.cost.is_too_high(cpu_time().saturating_sub(begun)) {
+            if self.cost.is_too_high(cpu_time(ClockId::ThreadCPUTime).saturating_sub(begun)) {
                 tracing::debug!("memory comes slowly: going on with small pages");
                 self.small.push(address..go_on_small(page));
             }
@@ -170,12 +171,6 @@ impl Keeper {
             give_back();
         }
     }
-}
-
-/// CPU time of this thread: others that want its core do not count.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
 /// What huge pages cost.

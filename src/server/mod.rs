@@ -22,6 +22,8 @@ pub mod tracking;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
+
 pub use calls::{CallStats, Calls};
 use clients::Clients;
 pub use excess::Excess;
@@ -250,6 +252,12 @@ impl Server {
 pub fn now() -> u64 {
     // A clock before 1970 reads as 1970: deadlines then lie in the future, which loses nothing.
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// The CPU time that a clock counts: that of this thread or of the process.
+pub fn cpu_time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
 fn random_hex(digits: usize) -> String {
