@@ -5,8 +5,12 @@
 /// Whether `text` matches `pattern`.
 ///
 /// Source: the behaviour of Redis' `stringmatchlen`, edge cases included: an unclosed `[` ends with the pattern, `\` at
-/// the end stands for itself, `[z-a]` is the same as `[a-z]`.
+/// the end stands for itself, `[z-a]` is the same as `[a-z]`, and the empty text matches nothing but the empty pattern, so
+/// not even `*`. Commands for which `*` means everything (KEYS, SCAN) see to that themselves.
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    if text.is_empty() {
+        return pattern.is_empty();
+    }
     let (mut p, mut t) = (0, 0);
     // Where the last `*` was, and how much of the text it has been given.
     let mut retry: Option<(usize, usize)> = None;
@@ -77,9 +81,11 @@ mod tests {
     #[test]
     fn patterns() {
         let cases = [
-            ("*", "", true),
             ("*", "abc", true),
             ("", "", true),
+            ("*", "", false),
+            ("**", "", false),
+            ("a**", "a", true),
             ("", "a", false),
             ("a?c", "abc", true),
             ("a?c", "ac", false),

@@ -58,7 +58,11 @@ same_as_redis! {
         poster.check("PUBLISH ns y", ":1\r\n");
         listener.expect(message(&["pmessage", "*s", "ns", "y"]));
         poster.check("PUBLISH other y", ":0\r\n");
+        poster.check(r#"PUBLISH "" y"#, ":0\r\n");
         poster.check("PUBSUB NUMPAT", ":1\r\n");
+        listener.check("PSUBSCRIBE *", confirmed("psubscribe", "*", 3));
+        poster.check(r#"PUBLISH "" y"#, ":0\r\n");
+        listener.check("PUNSUBSCRIBE *", confirmed("punsubscribe", "*", 2));
         listener.check("UNSUBSCRIBE", confirmed("unsubscribe", "news", 1));
         listener.check("PUNSUBSCRIBE", confirmed("punsubscribe", "*s", 0));
         poster.check("PUBSUB NUMPAT", ":0\r\n");

@@ -26,6 +26,21 @@ same_as_redis! {
         server.client().check("SCAN abc COUNT 0", "-ERR invalid cursor\r\n");
     }
 
+    fn the_empty_name_matches_a_star_alone_and_the_empty_pattern(peer) {
+        let server = peer.start();
+        let mut client = server.client();
+        client.check(r#"SADD s """#, ":1\r\n");
+        client.check(r#"SET "" v"#, "+OK\r\n");
+        let (member, key) = ("*2\r\n$1\r\n0\r\n*1\r\n$0\r\n\r\n", "*1\r\n$0\r\n\r\n");
+        client.check("SSCAN s 0 MATCH *", member);
+        client.check(r#"SSCAN s 0 MATCH """#, member);
+        client.check(r#"KEYS """#, key);
+        for pattern in ["**", "?", "[^a]"] {
+            client.check(&format!("SSCAN s 0 MATCH {pattern}"), "*2\r\n$1\r\n0\r\n*0\r\n");
+            client.check(&format!("KEYS {pattern}"), "*1\r\n$1\r\ns\r\n");
+        }
+    }
+
     fn scan_of_an_empty_database(peer) {
         let server = peer.start();
         let mut client = server.client();
