@@ -187,14 +187,25 @@ impl Lexer {
         self.at + self.bulk.map_or(1, |len| len + 2)
     }
 
+    /// Whether all of the input has been read, and no request is incomplete.
+    #[inline]
+    pub fn is_at_end(&self, input: &[u8]) -> bool {
+        self.at == input.len() && self.args_left == 0
+    }
+
     /// Where the present, incomplete request's retained bytes begin: everything before can be dropped.
     pub fn keep_from(&self, spans: &[Span]) -> usize {
-        spans.get(self.first..).and_then(<[Span]>::first).map_or(self.at, |span| span.start as usize)
+        spans.get(self.present(spans)..).and_then(<[Span]>::first).map_or(self.at, |span| span.start as usize)
+    }
+
+    /// Index of the present request's first span; behind all if there is no such request.
+    fn present(&self, spans: &[Span]) -> usize {
+        if self.args_left == 0 { spans.len() } else { self.first.min(spans.len()) }
     }
 
     /// Tells the lexer that the first `dropped` bytes of the input and all spans but the present request's are gone.
     pub fn rebase(&mut self, dropped: usize, spans: &mut Vec<Span>) {
-        spans.drain(..self.first.min(spans.len()));
+        spans.drain(..self.present(spans));
         // Nothing is dropped while a long request comes in; its spans are not to be walked for every piece.
         if dropped > 0 {
             for span in spans.iter_mut() {

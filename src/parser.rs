@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::command::{self, Arguments, Asker, Command, Fieldsets, Key, Place, Run};
+use crate::command::{self, Arguments, Asker, Command, Fieldsets, Key, Place, Recent, Run};
 use crate::lexer::Span;
 use crate::reply::Reply;
 use crate::store::KeyHasher;
@@ -52,6 +52,8 @@ pub struct Batch {
     pub fieldsets: Option<Box<Fieldsets>>,
     /// The engine stopped before a request for which there may be no memory.
     pub lacks_room: bool,
+    /// Kept when the rest is cleared.
+    pub recent: Recent,
 }
 
 impl Batch {
@@ -59,7 +61,7 @@ impl Batch {
     pub fn push(&mut self, spans: Range<usize>, hasher: &KeyHasher) {
         let arguments = &self.spans[spans.clone()];
         let first_key = self.keys.len();
-        let verdict = resolve(&self.input, arguments, self.requests.last().map(|last| (last, &*self.spans)));
+        let verdict = resolve(&self.input, arguments, &mut self.recent);
         if let Verdict::Run(command) = verdict {
             let (input, keys) = (&self.input, &mut self.keys);
             command.spec.keys.each(Arguments { input, spans: arguments }, |Place { arg, elsewhere }| {
@@ -119,17 +121,10 @@ impl Batch {
     }
 }
 
-/// * `last`: the request before this one, and all spans. Pipelines repeat themselves.
 #[inline]
-fn resolve(input: &[u8], arguments: &[Span], last: Option<(&Request, &[Span])>) -> Verdict {
+fn resolve(input: &[u8], arguments: &[Span], recent: &mut Recent) -> Verdict {
     let name = arguments[0].of(input);
-    let same = last.and_then(|(last, spans)| match last.verdict {
-        Verdict::Run(command) if !command.is_subcommand() && spans[last.spans.0 as usize].of(input) == name => {
-            Some(command)
-        }
-        _ => None,
-    });
-    let Some(mut command) = same.or_else(|| command::find(name)) else { return unknown(name) };
+    let Some(mut command) = recent.find(name) else { return unknown(name) };
     if let Run::Container(_) | Run::SessionOr(..) | Run::SessionElse(..) = command.spec.run
         && let Some(name) = arguments.get(1)
     {

@@ -60,7 +60,7 @@ pub(crate) use memory::bytes_of;
 pub use migrate::Migration;
 pub(crate) use migrate::hidden as hidden_of_migrate;
 pub(crate) use pubsub::deliver;
-pub use registry::{Command, by_index, commands, find, index_end, subcommand};
+pub use registry::{Command, Recent, by_index, commands, find, index_end, subcommand};
 
 use std::cell::Cell;
 

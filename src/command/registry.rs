@@ -110,6 +110,34 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
     }
 }
 
+/// The name that was looked up last, and what it names: clients repeat themselves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recent {
+    name: [u8; Self::LEN],
+    found: Option<&'static Command>,
+}
+
+impl Recent {
+    /// Longer names are not kept.
+    const LEN: usize = 16;
+
+    /// As [`find`].
+    #[inline]
+    pub fn find(&mut self, name: &[u8]) -> Option<&'static Command> {
+        let is_same = |command: &&Command| command.spec.name.len() == name.len() && self.name.starts_with(name);
+        self.found.filter(is_same).or_else(|| self.look_up(name))
+    }
+
+    fn look_up(&mut self, name: &[u8]) -> Option<&'static Command> {
+        let found = find(name);
+        if let (Some(_), Some(kept)) = (found, self.name.get_mut(..name.len())) {
+            kept.copy_from_slice(name);
+            self.found = found;
+        }
+        found
+    }
+}
+
 /// Finds a container's subcommand by its name, in any case.
 pub fn subcommand(container: &'static Command, name: &[u8]) -> Option<&'static Command> {
     let mut all = container.subcommands.iter().chain(&container.hidden);

@@ -1,15 +1,13 @@
 //! One connection: reads what there is, runs it as a batch, and answers with one write.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-
 use super::pool;
 use super::runtime::Place;
+use super::stream::{Socket, Stream, is_for_later};
 use crate::config::Class;
 use crate::engine::{Engine, FLUSH};
 use crate::executor::{Executor, Outcome};
@@ -38,6 +36,12 @@ struct Leftover {
     spans: Vec<Span>,
 }
 
+impl Leftover {
+    fn has_room(&self) -> bool {
+        self.input.capacity() + self.spans.capacity() > 0
+    }
+}
+
 /// Takes the client off the registry whatever ends the connection.
 struct Registration {
     server: Arc<Server>,
@@ -62,7 +66,7 @@ pub enum Ended {
     Left,
 }
 
-/// A connection, without its stream.
+/// A connection, without its socket.
 pub struct Connection<E> {
     registration: Registration,
     executor: Executor<E>,
@@ -87,9 +91,9 @@ impl<E: Engine> Connection<E> {
     }
 
     /// Serves the connection until it ends or is wanted elsewhere.
-    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, place: &Place) -> Ended {
+    pub async fn serve<S: Stream>(&mut self, socket: &mut Socket<S>, place: &Place) -> Ended {
         let client = Arc::clone(&self.registration.client);
-        let ended = self.run(stream, &client, place).await;
+        let ended = self.run(socket, &client, place).await;
         if client.outbox.is_over() {
             self.over_output_limit(client.outbox.waiting().bytes);
             return Ended::Over;
@@ -100,18 +104,13 @@ impl<E: Engine> Connection<E> {
         })
     }
 
-    async fn run<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        stream: &mut S,
-        client: &Client,
-        place: &Place,
-    ) -> io::Result<Ended> {
+    async fn run<S: Stream>(&mut self, socket: &mut Socket<S>, client: &Client, place: &Place) -> io::Result<Ended> {
         let mut spare = None;
-        while let Some(mut batch) = self.read(stream, client, spare).await? {
+        while let Some(mut batch) = self.read(socket, client, spare).await? {
             fault::point("connection.read");
             // What was pushed before these requests came is sent before their replies.
             if client.outbox.has_news() {
-                self.send(stream, &mut batch.reply).await?;
+                self.send(socket, &mut batch.reply).await?;
             }
             batch.now = now();
             batch.reply.set_limit(match self.server.config.output_limit(Class::Normal).hard_bytes {
@@ -123,7 +122,7 @@ impl<E: Engine> Connection<E> {
                 // A client that has not logged in is read request by request: AUTH lifts the limits of what follows.
                 let is_authenticated = !self.executor.session().must_log_in(&self.server);
                 let lexed = self.lex(&mut batch, is_authenticated);
-                let (returned, outcome, has_waited) = self.execute(stream, batch).await?;
+                let (returned, outcome, has_waited) = self.execute(socket, batch).await?;
                 batch = returned;
                 if outcome == Outcome::Drop {
                     return Ok(Ended::Over);
@@ -141,7 +140,7 @@ impl<E: Engine> Connection<E> {
                 }
                 let is_over = lexed.is_err() || outcome == Outcome::Close || client.is_killed();
                 if is_over || !has_waited && (is_authenticated || !matches!(lexed, Ok(true))) {
-                    self.send(stream, &mut batch.reply).await?;
+                    self.send(socket, &mut batch.reply).await?;
                     if is_over {
                         return Ok(Ended::Over);
                     }
@@ -164,9 +163,9 @@ impl<E: Engine> Connection<E> {
     /// Reads what there is; `None` when the connection is to end. Nothing new when the configured timeout changed.
     ///
     /// * `spare`: an empty batch for the first attempt. Who waits has none.
-    async fn read<S: AsyncRead + Unpin>(
+    async fn read<S: Stream>(
         &mut self,
-        stream: &mut S,
+        socket: &mut Socket<S>,
         client: &Client,
         mut spare: Option<Box<Batch>>,
     ) -> io::Result<Option<Box<Batch>>> {
@@ -190,8 +189,7 @@ impl<E: Engine> Connection<E> {
                 batch.input.reserve(missing.clamp(READ, batch.input.len().max(READ)));
             }
             let before = batch.input.len();
-            let polled = pin!(stream.read_buf(&mut batch.input)).poll(cx);
-            match polled {
+            match socket.poll_read(&mut batch.input, cx) {
                 Poll::Pending => {
                     // Whoever has news for this client wakes the task; look once more in case it just did.
                     let has_news = client.poll_news(cx).is_ready();
@@ -247,7 +245,7 @@ impl<E: Engine> Connection<E> {
                 None => return Ok(!batch.requests.is_empty()),
                 Some(spans) => batch.push(spans, &self.server.env.hasher),
             }
-            if !is_authenticated {
+            if !is_authenticated || self.lexer.is_at_end(&batch.input) {
                 return Ok(true);
             }
         }
@@ -255,9 +253,9 @@ impl<E: Engine> Connection<E> {
 
     /// Runs the batch's requests, sending replies in between when they grow large. Tells as well whether one of them
     /// waited, so that more may have been read meanwhile.
-    async fn execute<S: AsyncRead + AsyncWrite + Unpin>(
+    async fn execute<S: Stream>(
         &mut self,
-        stream: &mut S,
+        socket: &mut Socket<S>,
         mut batch: Box<Batch>,
     ) -> io::Result<(Box<Batch>, Outcome, bool)> {
         let Some(last) = batch.requests.last() else { return Ok((batch, Outcome::Done, false)) };
@@ -276,7 +274,7 @@ impl<E: Engine> Connection<E> {
                 has_waited = true;
                 // Boxed, since few connections ever wait.
                 let goes_on;
-                (batch, goes_on) = Box::pin(self.wait(stream, batch, &mut at)).await?;
+                (batch, goes_on) = Box::pin(self.wait(socket, batch, &mut at)).await?;
                 if !goes_on {
                     return Ok((batch, Outcome::Drop, has_waited));
                 }
@@ -285,7 +283,7 @@ impl<E: Engine> Connection<E> {
             if outcome != Outcome::Flush {
                 return Ok((batch, outcome, has_waited));
             }
-            self.send(stream, &mut batch.reply).await?;
+            self.send(socket, &mut batch.reply).await?;
             // A slow peer may have taken long, and times to live count from now.
             batch.now = now();
         }
@@ -293,16 +291,16 @@ impl<E: Engine> Connection<E> {
 
     /// Waits for what a blocking command waits for; false when the connection is to end. Whatever it is, the wait is over
     /// then, and others do not find it.
-    async fn wait<S: AsyncRead + AsyncWrite + Unpin>(
+    async fn wait<S: Stream>(
         &mut self,
-        stream: &mut S,
+        socket: &mut Socket<S>,
         mut batch: Box<Batch>,
         at: &mut usize,
     ) -> io::Result<(Box<Batch>, bool)> {
-        let result = match self.send(stream, &mut batch.reply).await {
+        let result = match self.send(socket, &mut batch.reply).await {
             Ok(()) => {
                 batch = self.compact(batch, at);
-                self.wait_and_tell(stream, &mut batch).await
+                self.wait_and_tell(socket, &mut batch).await
             }
             Err(error) => Err(error),
         };
@@ -328,21 +326,17 @@ impl<E: Engine> Connection<E> {
     }
 
     /// Waits until the wait is over, or is to be. What others push to the client meanwhile is sent.
-    async fn wait_and_tell<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        stream: &mut S,
-        batch: &mut Batch,
-    ) -> io::Result<()> {
+    async fn wait_and_tell<S: Stream>(&mut self, socket: &mut Socket<S>, batch: &mut Batch) -> io::Result<()> {
         while self.executor.waiter().is_some_and(|waiter| !waiter.is_over()) {
-            self.wait_for_reply(stream, batch).await?;
-            self.send(stream, &mut batch.reply).await?;
+            self.wait_for_reply(socket, batch).await?;
+            self.send(socket, &mut batch.reply).await?;
         }
         Ok(())
     }
 
     /// Returns when something was pushed to the client, or the wait is over, or is to be: because its time has come, or the connection's end. What the client
     /// sends meanwhile is added to the batch's input.
-    async fn wait_for_reply<S: AsyncRead + Unpin>(&mut self, stream: &mut S, batch: &mut Batch) -> io::Result<()> {
+    async fn wait_for_reply<S: Stream>(&mut self, socket: &mut Socket<S>, batch: &mut Batch) -> io::Result<()> {
         let client = Arc::clone(&self.executor.session().client);
         let Some(waiter) = self.executor.waiter().map(Arc::clone) else { return Ok(()) };
         let limit = self.server.config.client_query_buffer_limit().min(INPUT_MAX) as usize;
@@ -374,8 +368,7 @@ impl<E: Engine> Connection<E> {
                 }
                 let mut fresh = pool::take();
                 fresh.input.reserve(READ);
-                let polled = pin!(stream.read_buf(&mut fresh.input)).poll(cx);
-                match polled {
+                match socket.poll_read(&mut fresh.input, cx) {
                     Poll::Pending => {
                         pool::put(fresh);
                         return if has_news { Poll::Ready(Ok(())) } else { Poll::Pending };
@@ -403,7 +396,7 @@ impl<E: Engine> Connection<E> {
     }
 
     /// Sends the replies, and behind them what others have pushed.
-    async fn send<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, reply: &mut Reply) -> io::Result<()> {
+    async fn send<S: Stream>(&mut self, socket: &mut Socket<S>, reply: &mut Reply) -> io::Result<()> {
         fault::point("connection.send");
         let len = reply.len();
         let limit = self.server.config.output_limit(Class::Normal);
@@ -412,7 +405,7 @@ impl<E: Engine> Connection<E> {
         }
         let session = self.executor.session();
         if !session.client.outbox.has_news() {
-            return self.write(stream, reply).await;
+            return self.write(socket, reply).await;
         }
         reply.set_resp(session.resp);
         let mut news = session.client.outbox.take();
@@ -424,49 +417,59 @@ impl<E: Engine> Connection<E> {
             }
             message.write(session.client.is_subscriber(), reply);
             if reply.len() >= FLUSH {
-                self.write(stream, reply).await?;
+                self.write(socket, reply).await?;
             }
         }
-        self.write(stream, reply).await?;
+        self.write(socket, reply).await?;
         session.client.outbox.sent(news);
         Ok(())
     }
 
     /// Writes what has been encoded: one system call unless the peer is slow.
-    async fn write<S: AsyncWrite + Unpin>(&self, stream: &mut S, reply: &mut Reply) -> io::Result<()> {
+    async fn write<S: Stream>(&self, socket: &Socket<S>, reply: &mut Reply) -> io::Result<()> {
         let len = reply.len();
         if len == 0 {
             return Ok(());
         }
-        let client = &self.executor.session().client;
-        let limit = self.server.config.output_limit(client.class());
-        add_alone(&client.output_bytes, len as u64);
+        add_alone(&self.executor.session().client.output_bytes, len as u64);
         self.server.stats.add(Count::output_bytes, len as u64);
         let mut sent = 0;
         while sent < len {
-            let attempt = poll_fn(|cx| Poll::Ready(poll_send(stream, reply, sent, cx))).await;
-            sent += match attempt {
-                Poll::Ready(result) => result?,
-                // The peer does not keep up. It has the soft limit's time for each step forward.
-                Poll::Pending => {
-                    let sending = poll_fn(|cx| match poll_send(stream, reply, sent, cx) {
-                        Poll::Pending if client.poll_killed(cx).is_ready() => {
-                            Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
-                        }
-                        other => other,
-                    });
-                    match limit.soft_seconds {
-                        0 => sending.await?,
-                        seconds => match tokio::time::timeout(Duration::from_secs(seconds), sending).await {
-                            Ok(result) => result?,
-                            Err(_) => return Err(self.over_output_limit(len - sent)),
-                        },
-                    }
-                }
+            sent += match send_from(sent, reply, socket) {
+                Err(error) if is_for_later(&error) => self.write_when_ready(sent, reply, socket).await?,
+                sent => sent?,
             };
         }
         reply.clear(64 * 1024);
         Ok(())
+    }
+
+    /// Writes to a peer that does not keep up, from byte `sent` of the reply on. It has the soft limit's time for each step forward.
+    async fn write_when_ready<S: Stream>(&self, sent: usize, reply: &Reply, socket: &Socket<S>) -> io::Result<usize> {
+        let client = &self.executor.session().client;
+        let sending = poll_fn(|cx| {
+            loop {
+                if socket.poll_write_ready(cx)?.is_pending() {
+                    let is_killed = client.poll_killed(cx).is_ready();
+                    return if is_killed {
+                        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+                    } else {
+                        Poll::Pending
+                    };
+                }
+                match send_from(sent, reply, socket) {
+                    Err(error) if is_for_later(&error) => {}
+                    sent => return Poll::Ready(sent),
+                }
+            }
+        });
+        match self.server.config.output_limit(client.class()).soft_seconds {
+            0 => sending.await,
+            seconds => match tokio::time::timeout(Duration::from_secs(seconds), sending).await {
+                Ok(result) => result,
+                Err(_) => Err(self.over_output_limit(reply.len() - sent)),
+            },
+        }
     }
 
     fn over_output_limit(&self, waiting: usize) -> io::Error {
@@ -493,6 +496,14 @@ impl<E: Engine> Connection<E> {
 
     /// Keeps the unfinished request, if there is one.
     fn keep_leftover(&mut self, batch: &mut Batch) -> io::Result<()> {
+        if self.lexer.is_at_end(&batch.input) {
+            self.lexer = Lexer::default();
+            self.executor.session().client.query_bytes.store(0, Ordering::Relaxed);
+            if self.leftover.has_room() {
+                self.leftover = Leftover::default();
+            }
+            return Ok(());
+        }
         let consumed = self.lexer.keep_from(&batch.spans);
         self.lexer.rebase(consumed, &mut batch.spans);
         let rest = batch.input.len() - consumed;
@@ -501,9 +512,7 @@ impl<E: Engine> Connection<E> {
         if rest as u64 > self.server.config.client_query_buffer_limit().min(INPUT_MAX) {
             return Err(self.over_query_limit(rest));
         }
-        if rest == 0 {
-            self.leftover = Leftover::default();
-        } else if rest < SMALL {
+        if rest < SMALL {
             self.leftover = Leftover { input: batch.input[consumed..].to_vec(), spans: batch.spans.clone() };
         } else {
             batch.input.drain(..consumed);
@@ -519,15 +528,10 @@ fn next_alarm(deadline: Instant) -> tokio::time::Instant {
     deadline.min(Instant::now() + Duration::from_secs(86_400)).into()
 }
 
-/// Sends from byte `sent` of the reply on.
-fn poll_send<S: AsyncWrite + Unpin>(
-    stream: &mut S,
-    reply: &Reply,
-    sent: usize,
-    cx: &mut std::task::Context<'_>,
-) -> Poll<io::Result<usize>> {
-    let polled = if let Some(bytes) = reply.as_single() {
-        Pin::new(stream).poll_write(cx, &bytes[sent..])
+/// Sends from byte `sent` of the reply on; returns how many bytes were taken.
+fn send_from<S: Stream>(sent: usize, reply: &Reply, socket: &Socket<S>) -> io::Result<usize> {
+    let result = if let Some(bytes) = reply.as_single() {
+        socket.try_write(&bytes[sent..])
     } else {
         /// Parts of one vectored write: a batch of large reads alternates small and large ones.
         const PARTS: usize = 64;
@@ -544,10 +548,10 @@ fn poll_send<S: AsyncWrite + Unpin>(
                 break;
             }
         }
-        Pin::new(stream).poll_write_vectored(cx, &slices)
+        socket.try_write_vectored(&slices)
     };
-    match polled {
-        Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-        other => other,
+    match result {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        result => result,
     }
 }

@@ -18,7 +18,7 @@ use rustix::time::ClockId;
 use crate::fault;
 use crate::memory::pages::asked_to_tidy;
 use crate::server::home::{Home, Threads};
-use crate::server::{Server, cpu_time};
+use crate::server::{Server, read_clock};
 use crate::sync::Arc;
 
 /// How often the rate is looked at while the server is busy, and while it is not.
@@ -71,13 +71,13 @@ impl Elastic {
         let thread = std::thread::Builder::new().name("kiba-elastic".into()).spawn(move || {
             let mut governor = Governor::default();
             let (mut before, mut used, mut at, mut tick) =
-                (0, cpu_time(ClockId::ProcessCPUTime), Instant::now(), TICK_IDLE);
+                (0, read_clock(ClockId::ProcessCPUTime), Instant::now(), TICK_IDLE);
             let mut asked = 0;
             while told.sleep(tick)
                 && let Some(server) = server.upgrade()
             {
                 let (now, now_used, elapsed) =
-                    (server.stats.commands(), cpu_time(ClockId::ProcessCPUTime), at.elapsed());
+                    (server.stats.commands(), read_clock(ClockId::ProcessCPUTime), at.elapsed());
                 let answered = now.saturating_sub(before) as f64;
                 let busy = now_used.saturating_sub(used).as_secs_f64();
                 let load = Load { rate: answered / elapsed.as_secs_f64(), cost: busy / answered.max(1.0) };

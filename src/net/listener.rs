@@ -9,13 +9,14 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use socket2::{Domain, SockRef, TcpKeepalive, Type};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
 use super::connection::{Connection, Ended};
 use super::runtime::Spawner;
+use super::stream::{Socket, Stream};
 use crate::engine::Engine;
 use crate::fault;
 use crate::server::{Count, Server};
@@ -208,9 +209,9 @@ fn settle<S: Stream, E: Engine>(stream: S, mut connection: Connection<E>, spawne
     };
     let (runtime, place) = spawner.place();
     runtime.spawn(async move {
-        let Ok(mut stream) = S::enter(stream) else { return };
+        let Ok(mut socket) = S::enter(stream).map(Socket::new) else { return };
         let ended = {
-            let mut serving = pin!(connection.serve(&mut stream, &place));
+            let mut serving = pin!(connection.serve(&mut socket, &place));
             poll_fn(|cx| match fault::contain(|| serving.as_mut().poll(cx)) {
                 Ok(polled) => polled.map(Ok),
                 Err(panicked) => Poll::Ready(Err(panicked)),
@@ -225,56 +226,21 @@ fn settle<S: Stream, E: Engine>(stream: S, mut connection: Connection<E>, spawne
             }
         };
         match ended {
-            Ended::Left => settle(stream, connection, spawner),
+            Ended::Left => settle(socket.into_stream(), connection, spawner),
             Ended::Over => {
                 // Before the socket is shut down, so that whoever sees the end does not find the client registered.
                 drop(connection);
-                let _ = stream.shutdown().await;
+                let _ = socket.into_stream().shutdown().await;
             }
         }
     });
-}
-
-/// A stream that can go from runtime to runtime.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sized + 'static {
-    /// What it is between two runtimes.
-    type Free: Send + 'static;
-
-    fn leave(self) -> io::Result<Self::Free>;
-
-    /// Enters the present runtime.
-    fn enter(free: Self::Free) -> io::Result<Self>;
-}
-
-impl Stream for TcpStream {
-    type Free = std::net::TcpStream;
-
-    fn leave(self) -> io::Result<Self::Free> {
-        self.into_std()
-    }
-
-    fn enter(free: Self::Free) -> io::Result<Self> {
-        Self::from_std(free)
-    }
-}
-
-impl Stream for UnixStream {
-    type Free = std::os::unix::net::UnixStream;
-
-    fn leave(self) -> io::Result<Self::Free> {
-        self.into_std()
-    }
-
-    fn enter(free: Self::Free) -> io::Result<Self> {
-        Self::from_std(free)
-    }
 }
 
 fn open_tcp(host: &str, port: u16, backlog: u32) -> io::Result<TcpListener> {
     use std::net::ToSocketAddrs;
     let missing = || io::Error::new(io::ErrorKind::AddrNotAvailable, "no such address");
     let address = (host, port).to_socket_addrs()?.next().ok_or_else(missing)?;
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         // IPv4 has its own listener.

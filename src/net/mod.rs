@@ -5,7 +5,9 @@ mod elastic;
 mod listener;
 mod pool;
 mod runtime;
+mod stream;
 
 pub use connection::{Connection, Ended};
 pub use listener::Listeners;
 pub use runtime::{Place, Runtimes};
+pub use stream::Socket;

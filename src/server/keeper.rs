@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::ClockId;
 
-use super::{KEEP_FREED_BOUNDED, Server, cpu_time};
+use super::{KEEP_FREED_BOUNDED, Server, read_clock};
 use crate::fault;
 use crate::memory::pages::{Frontier, HUGE, ask_to_tidy, give_back, go_on_small, populate};
 use crate::memory::{keep_freed_for, resident_now, used};
@@ -145,9 +145,9 @@ impl Keeper {
                 return;
             }
             // Others that want this core do not count.
-            let begun = cpu_time(ClockId::ThreadCPUTime);
+            let begun = read_clock(ClockId::ThreadCPUTime);
             populate(page);
-            if self.cost.is_too_high(cpu_time(ClockId::ThreadCPUTime).saturating_sub(begun)) {
+            if self.cost.is_too_high(read_clock(ClockId::ThreadCPUTime).saturating_sub(begun)) {
                 tracing::debug!("memory comes slowly: going on with small pages");
                 self.small.push(address..go_on_small(page));
             }

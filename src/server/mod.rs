@@ -20,7 +20,7 @@ mod stats;
 pub mod stripe;
 pub mod tracking;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -251,11 +251,11 @@ impl Server {
 /// Milliseconds since the Unix epoch.
 pub fn now() -> u64 {
     // A clock before 1970 reads as 1970: deadlines then lie in the future, which loses nothing.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    read_clock(ClockId::Realtime).as_millis() as u64
 }
 
-/// The CPU time that a clock counts: that of this thread or of the process.
-pub fn cpu_time(clock: ClockId) -> Duration {
+/// The time that a clock shows; that of a CPU time clock is what this thread or the process has used.
+pub fn read_clock(clock: ClockId) -> Duration {
     let time = clock_gettime(clock);
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }

@@ -8,12 +8,13 @@ use kiba::config::Config;
 use kiba::engine::Engine;
 use kiba::engine::channel::Channel;
 use kiba::engine::sharded::Sharded;
-use kiba::net::{Connection, Place};
+use kiba::net::{Connection, Place, Socket};
 use kiba::server::Server;
 use kiba::server::clients::Client;
 use kiba::server::home::Home;
 use kiba::server::pubsub::Feed;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -49,18 +50,18 @@ enum End {
 
 /// A connection that is being served.
 struct Peer {
-    stream: DuplexStream,
+    stream: UnixStream,
     client: Weak<Client>,
     serving: JoinHandle<()>,
 }
 
 fn connect<E: Engine>(server: &Arc<Server>, engine: &Arc<E>) -> Peer {
-    let (stream, mut other) = tokio::io::duplex(1 << 16);
+    let (stream, other) = UnixStream::pair().expect("there are sockets");
     let client = server.clients.add(String::new(), String::new(), true, 100).expect("there is room");
     let own = Arc::downgrade(&client);
     let mut connection = Connection::new(Arc::clone(server), Arc::clone(engine), client);
     let serving = tokio::spawn(async move {
-        connection.serve(&mut other, &Place::Own(Arc::new(AtomicUsize::new(1)))).await;
+        connection.serve(&mut Socket::new(other), &Place::Own(Arc::new(AtomicUsize::new(1)))).await;
     });
     Peer { stream, client: own, serving }
 }

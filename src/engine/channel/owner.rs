@@ -204,7 +204,7 @@ impl Owner {
         let calls = &server.stats.calls;
         let timed = calls.sample(range.len()).map(|offset| at + offset);
         while at < range.end && batch.reply.len() < FLUSH {
-            let Batch { input, spans, requests, keys, reply, now, asker, fieldsets, lacks_room } = &mut *batch;
+            let Batch { input, spans, requests, keys, reply, now, asker, fieldsets, lacks_room, .. } = &mut *batch;
             let fieldsets = fieldsets.as_deref();
             let request = &requests[at];
             let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };

@@ -67,7 +67,7 @@ impl Sharded {
 
     /// Runs requests until one needs slices (a walk), one has to wait, or the replies are large; returns where it stopped.
     fn run(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> usize {
-        let Batch { input, spans, requests, keys, reply, now, asker, fieldsets, lacks_room } = batch;
+        let Batch { input, spans, requests, keys, reply, now, asker, fieldsets, lacks_room, .. } = batch;
         let fieldsets = fieldsets.as_deref();
         let tally = Tally::default();
         let mut ready = Ready::default();
