@@ -421,8 +421,16 @@ mod tests {
                     Ok(None) => break,
                     Ok(Some(range)) => {
                         found.push(spans[range].iter().map(|span| span.of(&input).to_vec()).collect());
+                        if lexer.is_at_end(&input) {
+                            break;
+                        }
                     }
                 }
+            }
+            if lexer.is_at_end(&input) {
+                assert_eq!(lexer.keep_from(&spans), input.len(), "nothing is to be kept");
+                (lexer, input, spans) = Default::default();
+                continue;
             }
             let dropped = lexer.keep_from(&spans);
             input.drain(..dropped);

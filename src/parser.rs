@@ -210,13 +210,22 @@ mod tests {
             "NONE",
             "POST",
             "MGET a b c",
+            "MGE",
+            "GETT k",
+            "GEORADIUSBYMEMBER_RO k m 1 km",
+            "georadiusbymember k m 1 km",
         ]
         .iter()
         .map(|text| text.split(' ').map(str::as_bytes).collect())
         .collect();
-        let shown = |requests: &[&Vec<&[u8]>]| {
+        let shown = |requests: &[&Vec<&[u8]>], clears: bool| {
             let mut batch = Batch::default();
-            requests.iter().for_each(|words| batch.push_words(words.iter().copied(), &hasher));
+            for words in requests {
+                if clears {
+                    batch.clear();
+                }
+                batch.push_words(words.iter().copied(), &hasher);
+            }
             let last = batch.requests.last().expect("was pushed");
             let command = match last.verdict {
                 Verdict::Run(command) | Verdict::WrongArity(command) | Verdict::UnknownSubcommand(command) => {
@@ -228,7 +237,10 @@ mod tests {
         };
         for before in &requests {
             for request in &requests {
-                assert_eq!(shown(&[before, request]), shown(&[request]), "{request:?} after {before:?}");
+                for clears in [false, true] {
+                    let after = shown(&[before, request], clears);
+                    assert_eq!(after, shown(&[request], false), "{request:?} after {before:?}");
+                }
             }
         }
     }

@@ -137,3 +137,94 @@ impl<S: Stream> Socket<S> {
 pub fn is_for_later(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
+
+#[cfg(all(test, not(kiba_loom)))]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// Reads once, into a buffer of this size, and waits for it.
+    async fn read(socket: &mut Socket<UnixStream>, room: usize) -> io::Result<Vec<u8>> {
+        let mut input = Vec::with_capacity(room);
+        let len = poll_fn(|cx| socket.poll_read(&mut input, cx)).await?;
+        assert_eq!(len, input.len());
+        Ok(input)
+    }
+
+    #[tokio::test]
+    async fn what_is_there_is_read_and_what_is_not_is_waited_for() -> io::Result<()> {
+        let (stream, mut other) = UnixStream::pair()?;
+        let mut socket = Socket::new(stream);
+        for text in [&b"first"[..], b"second", b""] {
+            let (found, _) = tokio::join!(read(&mut socket, 64), async {
+                // The reader waits by now.
+                tokio::task::yield_now().await;
+                if text.is_empty() { other.shutdown().await } else { other.write_all(text).await }
+            });
+            assert_eq!(found?, text);
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn more_than_there_is_room_for_is_read_in_pieces() -> io::Result<()> {
+        let (stream, mut other) = UnixStream::pair()?;
+        let mut socket = Socket::new(stream);
+        other.write_all(&[7; 20]).await?;
+        let sizes =
+            [read(&mut socket, 8).await?.len(), read(&mut socket, 8).await?.len(), read(&mut socket, 8).await?.len()];
+        assert_eq!(sizes, [8, 8, 4]);
+        other.write_all(b"x").await?;
+        assert_eq!(read(&mut socket, 8).await?, b"x");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_there_is_always_more() -> io::Result<()> {
+        let (stream, mut other) = UnixStream::pair()?;
+        let mut socket = Socket::new(stream);
+        other.write_all(&[7; 1000]).await?;
+        let mut polls = 0;
+        let mut input = Vec::with_capacity(1);
+        let reads = poll_fn(|cx| {
+            polls += 1;
+            let mut reads = 0_u32;
+            while let Poll::Ready(read) = socket.poll_read(&mut input, cx) {
+                assert!(matches!(read, Ok(1)), "{read:?}");
+                input.clear();
+                reads += 1;
+            }
+            // The first poll may find that the stream is not known to be ready.
+            if reads == 0 { Poll::Pending } else { Poll::Ready(reads) }
+        });
+        assert_eq!(reads.await, Socket::<UnixStream>::READS_MAX);
+        assert!(polls <= 2);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_is_waited_for() -> io::Result<()> {
+        let (stream, other) = UnixStream::pair()?;
+        let (socket, mut other) = (Socket::new(stream), Socket::new(other));
+        poll_fn(|cx| socket.poll_write_ready(cx)).await?;
+        let error = loop {
+            if let Err(error) = socket.try_write(&[7; 4096]) {
+                break error;
+            }
+        };
+        assert!(is_for_later(&error), "{error}");
+        let (ready, read) = tokio::join!(poll_fn(|cx| socket.poll_write_ready(cx)), async {
+            loop {
+                if read(&mut other, 1 << 20).await?.len() < 1 << 20 {
+                    return Ok::<(), io::Error>(());
+                }
+            }
+        });
+        ready.and(read)?;
+        assert_eq!(socket.try_write_vectored(&[IoSlice::new(b"ab"), IoSlice::new(b"c")])?, 3);
+        Ok(())
+    }
+}
