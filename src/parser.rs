@@ -214,6 +214,10 @@ mod tests {
             "GETT k",
             "GEORADIUSBYMEMBER_RO k m 1 km",
             "georadiusbymember k m 1 km",
+            // As long as the names that are kept.
+            "ZREVRANGEBYSCORE k 1 2",
+            "zrevrangebyscore k 1 2",
+            "zremrangebyscore k 1 2",
         ]
         .iter()
         .map(|text| text.split(' ').map(str::as_bytes).collect())

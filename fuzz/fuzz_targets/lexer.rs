@@ -31,7 +31,12 @@ fn lex(lengths: impl Iterator<Item = usize>, input: &[u8], limits: &Limits) -> O
         rest = after;
         loop {
             match lexer.next(&mut buffer, &mut spans, limits) {
-                Ok(Some(range)) => requests.push(spans[range].iter().map(|span| span.of(&buffer).to_vec()).collect()),
+                Ok(Some(range)) => {
+                    requests.push(spans[range].iter().map(|span| span.of(&buffer).to_vec()).collect());
+                    if lexer.is_at_end(&buffer) {
+                        break;
+                    }
+                }
                 Ok(None) => break,
                 Err(error) => return (requests, Some(error)),
             }

@@ -7,12 +7,13 @@ use kiba::config::Config;
 use kiba::engine::Engine;
 use kiba::engine::channel::Channel;
 use kiba::engine::sharded::Sharded;
-use kiba::net::{Connection, Place};
+use kiba::net::{Connection, Place, Socket};
 use kiba::server::Server;
 use kiba::server::home::{Home, Threads};
 use kiba::sync::Arc;
 use libfuzzer_sys::fuzz_target;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 
 /// Small enough to be made for each input.
@@ -31,7 +32,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 fuzz_target!(|data: &[u8]| {
     let Some((&first, input)) = data.split_first() else { return };
-    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime starts");
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     let config = Config::from_text(OPTIONS).unwrap_or_else(|problems| panic!("{problems:?}"));
     let server = Server::new(Arc::new(config), None);
     // The first byte chooses the engine and where the input is cut.
@@ -47,7 +48,8 @@ fuzz_target!(|data: &[u8]| {
 
 fn run<E: Engine>(runtime: &Runtime, server: &Arc<Server>, engine: E, pieces: (&[u8], &[u8])) {
     runtime.block_on(async {
-        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        let (ours, theirs) = UnixStream::pair().expect("there are sockets");
+        let mut theirs = Socket::new(theirs);
         let client =
             server.clients.add("127.0.0.1:1".into(), "127.0.0.1:2".into(), true, 10).expect("the first client");
         let mut connection = Connection::new(Arc::clone(server), Arc::new(engine), client);
@@ -63,7 +65,7 @@ fn run<E: Engine>(runtime: &Runtime, server: &Arc<Server>, engine: E, pieces: (&
 }
 
 /// Sends everything, reads everything.
-async fn talk(stream: DuplexStream, (first, second): (&[u8], &[u8])) {
+async fn talk(stream: UnixStream, (first, second): (&[u8], &[u8])) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let write = async {
         // The server may hang up on the way.

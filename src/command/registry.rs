@@ -118,7 +118,7 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// Longer names are not kept.
+    /// Longer names are not kept: only georadiusbymember and its like are.
     const LEN: usize = 16;
 
     /// As [`find`].

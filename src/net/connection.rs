@@ -284,7 +284,12 @@ impl<E: Engine> Connection<E> {
                 return Ok((batch, outcome, has_waited));
             }
             self.send(socket, &mut batch.reply).await?;
-            // A slow peer may have taken long, and times to live count from now.
+            // Others have their turn, however fast this peer takes its replies.
+            tokio::task::yield_now().await;
+            if self.executor.session().client.is_killed() {
+                return Ok((batch, Outcome::Drop, has_waited));
+            }
+            // All that may have taken long, and times to live count from now.
             batch.now = now();
         }
     }
@@ -418,6 +423,7 @@ impl<E: Engine> Connection<E> {
             message.write(session.client.is_subscriber(), reply);
             if reply.len() >= FLUSH {
                 self.write(socket, reply).await?;
+                tokio::task::yield_now().await;
             }
         }
         self.write(socket, reply).await?;
@@ -433,12 +439,12 @@ impl<E: Engine> Connection<E> {
         }
         add_alone(&self.executor.session().client.output_bytes, len as u64);
         self.server.stats.add(Count::output_bytes, len as u64);
-        let mut sent = 0;
+        let mut sent = match send_from(0, reply, socket) {
+            Err(error) if is_for_later(&error) => 0,
+            sent => sent?,
+        };
         while sent < len {
-            sent += match send_from(sent, reply, socket) {
-                Err(error) if is_for_later(&error) => self.write_when_ready(sent, reply, socket).await?,
-                sent => sent?,
-            };
+            sent += self.write_when_ready(sent, reply, socket).await?;
         }
         reply.clear(64 * 1024);
         Ok(())

@@ -59,6 +59,10 @@ macro_rules! streams {
 
 streams!(TcpStream = std::net::TcpStream, UnixStream = std::os::unix::net::UnixStream);
 
+/// Whether a socket's readiness is reported once for each change, and again when there is more: so that after a short read the next
+/// thing to do is to wait. (tokio::io::PollEvented does the same on the same systems.)
+const IS_EDGE_TRIGGERED: bool = cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"));
+
 /// A stream that is read and written as a connection does: tried first, because a task that runs was mostly woken for
 /// it, and waited for if there was nothing.
 #[derive(Debug)]
@@ -71,7 +75,8 @@ pub struct Socket<S> {
 }
 
 impl<S: Stream> Socket<S> {
-    /// After so many reads in a row others have their turn, however much there still is.
+    /// After so many reads in a row others have their turn, however much there still is: as many as tokio's budget for a task allows
+    /// of reads that are each answered.
     const READS_MAX: u32 = 64;
 
     pub fn new(stream: S) -> Self {
@@ -93,21 +98,17 @@ impl<S: Stream> Socket<S> {
             if !std::mem::take(&mut self.is_drained) {
                 let room = input.capacity() - input.len();
                 debug_assert!(room > 0, "nothing read is the end of the stream");
-                let mut read = None;
-                let tried = self.stream.try_io(Interest::READABLE, || {
-                    let len = rustix::net::recv(&self.stream, spare_capacity(input), RecvFlags::empty())?.0;
-                    read = Some(len);
-                    // The runtime is to know as well that there is no more.
-                    if 0 < len && len < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+                let read = self.attempt(Interest::READABLE, room, || {
+                    Ok(rustix::net::recv(&self.stream, spare_capacity(input), RecvFlags::empty())?.0)
                 });
-                match (read, tried) {
-                    (Some(len), tried) => {
-                        self.is_drained = tried.is_err();
+                match read {
+                    Ok(len) => {
+                        self.is_drained = IS_EDGE_TRIGGERED && 0 < len && len < room;
                         self.reads += 1;
                         return Poll::Ready(Ok(len));
                     }
-                    (None, Err(error)) if !is_for_later(&error) => return Poll::Ready(Err(error)),
-                    (None, _) => {}
+                    Err(error) if !is_for_later(&error) => return Poll::Ready(Err(error)),
+                    Err(_) => {}
                 }
             }
             if self.stream.poll_read_ready(cx)?.is_pending() {
@@ -119,12 +120,31 @@ impl<S: Stream> Socket<S> {
 
     /// Sends bytes, if the peer takes any now; returns how many it took.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.try_io(Interest::WRITABLE, || Ok(rustix::net::send(&self.stream, bytes, SendFlags::NOSIGNAL)?))
+        let send = || Ok(rustix::net::send(&self.stream, bytes, SendFlags::empty())?);
+        self.attempt(Interest::WRITABLE, bytes.len(), send)
     }
 
     /// As [`Socket::try_write`], from several places.
     pub fn try_write_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.stream.try_io(Interest::WRITABLE, || Ok(rustix::io::writev(&self.stream, parts)?))
+        let len = parts.iter().map(|part| part.len()).sum();
+        self.attempt(Interest::WRITABLE, len, || Ok(rustix::io::writev(&self.stream, parts)?))
+    }
+
+    /// Makes a call that moves up to `room` bytes, if the stream is held to be ready; returns how many it moved. If those were
+    /// fewer, there is no more for now, and the runtime is told so: it hears of more, since its selector reports changes. That is what its own
+    /// reads and writes do.
+    #[inline]
+    fn attempt(&self, interest: Interest, room: usize, call: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+        let mut moved = None;
+        let tried = self.stream.try_io(interest, || {
+            let len = call()?;
+            moved = Some(len);
+            if IS_EDGE_TRIGGERED && 0 < len && len < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match moved {
+            Some(len) => Ok(len),
+            None => tried.map(|()| 0),
+        }
     }
 
     /// Waits until the peer takes something, probably.
@@ -216,7 +236,12 @@ mod tests {
             }
         };
         assert!(is_for_later(&error), "{error}");
-        let (ready, read) = tokio::join!(poll_fn(|cx| socket.poll_write_ready(cx)), async {
+        let mut polls = 0;
+        let ready = poll_fn(|cx| {
+            polls += 1;
+            socket.poll_write_ready(cx)
+        });
+        let (ready, read) = tokio::join!(ready, async {
             loop {
                 if read(&mut other, 1 << 20).await?.len() < 1 << 20 {
                     return Ok::<(), io::Error>(());
@@ -224,7 +249,21 @@ mod tests {
             }
         });
         ready.and(read)?;
+        assert!(polls > 1, "nobody had waited");
         assert_eq!(socket.try_write_vectored(&[IoSlice::new(b"ab"), IoSlice::new(b"c")])?, 3);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn an_end_that_comes_with_the_last_bytes_is_seen() -> io::Result<()> {
+        let (stream, mut other) = UnixStream::pair()?;
+        let mut socket = Socket::new(stream);
+        other.write_all(b"bye").await?;
+        drop(other);
+        assert_eq!(read(&mut socket, 64).await?, b"bye");
+        assert_eq!(read(&mut socket, 64).await?, b"");
+        let error = socket.try_write(b"x").expect_err("there is nobody");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         Ok(())
     }
 }

@@ -250,7 +250,7 @@ impl Server {
 
 /// Milliseconds since the Unix epoch.
 pub fn now() -> u64 {
-    // A clock before 1970 reads as 1970: deadlines then lie in the future, which loses nothing.
+    // A clock before 1970 reads as the beginning of 1970: deadlines then lie in the future, which loses nothing.
     read_clock(ClockId::Realtime).as_millis() as u64
 }
 

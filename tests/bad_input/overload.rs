@@ -144,6 +144,19 @@ each_engine! {
         }
     }
 
+    fn one_that_takes_gigabytes_as_fast_as_they_come(peer) {
+        const READS: usize = 20_000;
+        let value = vec![b'x'; 100_000];
+        let server = start(peer, &["--threads", "1"]);
+        let mut client = server.client();
+        client.request(&[b"SET".as_slice(), b"k", &value]);
+        Others::of(&server, "").notice_nothing(&server, SLACK, "large replies", || {
+            client.send("GET k\r\n".repeat(READS));
+            client.discard(READS * (value.len() + "$100000\r\n\r\n".len()));
+        });
+        client.expect_open();
+    }
+
     fn a_hundred_thousand_wrong_passwords(peer) {
         let server = start(peer, &["--requirepass", "secret"]);
         Others::of(&server, "AUTH secret").notice_nothing(&server, SLACK, "AUTH", || {

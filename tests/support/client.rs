@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use socket2::SockRef;
 
 use super::Value;
@@ -229,6 +231,20 @@ impl Client {
             }
         };
         (std::mem::take(&mut self.buffer), is_over)
+    }
+
+    /// Takes so many bytes from the connection without looking at them: as fast as anybody can.
+    pub fn discard(&mut self, bytes: usize) {
+        let (mut chunk, mut left) = (vec![0_u8; 1 << 20], bytes);
+        while left > 0 {
+            let room = chunk.len().min(left);
+            match rustix::net::recv(&self.stream, &mut chunk[..room], RecvFlags::TRUNC) {
+                Ok((_, 0)) => panic!("the connection ended before {left} bytes had come"),
+                Ok((_, len)) => left -= len,
+                Err(Errno::INTR) => {}
+                Err(error) => panic!("no answer: {error}; {left} bytes are missing"),
+            }
+        }
     }
 
     /// Shows that the connection is open and nothing is waiting to be read.
