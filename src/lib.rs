@@ -4,6 +4,7 @@
 //! `net` -> [`lexer`] -> [`parser`] -> [`executor`] -> [`engine`] -> [`command`] -> [`store`], and its reply is written
 //! into the connection's output on the way. `docs/architecture.md` is the map.
 
+pub mod background;
 pub mod command;
 pub mod config;
 pub mod engine;

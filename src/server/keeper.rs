@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 use rustix::time::ClockId;
 
 use super::{KEEP_FREED_BOUNDED, Server, read_clock};
-use crate::fault;
 use crate::memory::pages::{Frontier, HUGE, ask_to_tidy, give_back, go_on_small, populate};
 use crate::memory::{keep_freed_for, resident_now, used};
 use crate::sync::Arc;
+use crate::{background, fault};
 
 /// Time between two looks while memory in use grows, and while it does not.
 const TICK: Duration = Duration::from_millis(5);
@@ -52,7 +52,7 @@ const AHEAD: usize = 2;
 /// Starts the thread. It ends when the server is gone.
 pub fn start(server: &Arc<Server>) {
     let server = Arc::downgrade(server);
-    let thread = std::thread::Builder::new().name("kiba-memory".into()).spawn(move || {
+    let thread = background::start("kiba-memory", move || {
         let mut keeper = Keeper::new(used());
         while let Some(server) = server.upgrade() {
             let tick = fault::shield(|| {

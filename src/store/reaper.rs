@@ -4,8 +4,8 @@
 //! thread or, when too much waits there already, by whoever wanted to get rid of it: clients that make garbage faster
 //! than one thread frees it do the rest themselves.
 
-use crate::fault;
 use crate::sync::{Arc, AtomicU64, Ordering, mpsc, planted};
+use crate::{background, fault};
 
 /// As many values or tables may wait: those of all parts of some databases that are flushed at once.
 const MOST: u64 = 1 << 16;
@@ -58,8 +58,7 @@ impl Reaper {
     pub fn start() -> Self {
         let (reaper, reaping) = Self::new(MOST);
         if cfg!(not(kiba_model)) {
-            let thread = std::thread::Builder::new().name("kiba-reaper".into());
-            thread.spawn(move || reaping.run()).expect("a thread can be started");
+            background::start("kiba-reaper", move || reaping.run()).expect("a thread can be started");
         }
         reaper
     }

@@ -7,10 +7,10 @@ use super::shards::{Shards, Unheld};
 use crate::engine::evict::{Evictor, State};
 use crate::engine::mend;
 use crate::engine::serve::{Ready, serve};
-use crate::fault;
 use crate::server::{Server, now};
 use crate::store::wheel::TICK_MS;
 use crate::sync::Arc;
+use crate::{background, fault};
 
 /// Records looked at under one lock: some tens of microseconds.
 const SLICE: usize = 128;
@@ -22,7 +22,7 @@ const REST: Duration = Duration::from_millis(100);
 pub fn start(server: Arc<Server>, shards: Arc<Shards>, evictor: Arc<Evictor>) {
     let server = Arc::downgrade(&server);
     let shards = Arc::downgrade(&shards);
-    let thread = std::thread::Builder::new().name("kiba-expire".into()).spawn({
+    let thread = background::start("kiba-expire", {
         let server = server.clone();
         move || {
             // Whatever happens, look once a second: the clock may have been set forward.
