@@ -69,10 +69,11 @@ enum End {
 const SILENCE: Duration = Duration::from_millis(500);
 
 impl End {
-    /// The same, or one that all servers have: 7.0 does not end the connection of a muted client that says QUIT.
+    /// The same, or one that all servers have: 7.0 does not end the connection of a muted client that says QUIT, and one who
+    /// leaves with QUIT does not hear of the changes of that turn of its loop.
     fn of(self, steps: &[&str]) -> Self {
-        let is_muted = steps.iter().any(|step| step.starts_with("CLIENT REPLY"));
-        if is_muted && self == Self::Quit { Self::HalfClose } else { self }
+        let is_other = |step: &&str| step.starts_with("CLIENT REPLY") || *step == "CLIENT TRACKING ON BCAST";
+        if self == Self::Quit && steps.iter().any(is_other) { Self::HalfClose } else { self }
     }
 }
 
@@ -230,7 +231,8 @@ fn differs_on_purpose(steps: &[&str], end: End) -> bool {
         first.is_some_and(|first| steps[first..].iter().any(|step| step.starts_with(second)))
     };
     // Redis tells of all changes of one turn of its loop at once, unless the client has gone, in what it speaks by then.
-    if ["RESET", "CLIENT TRACKING OFF", "HELLO 3"].iter().any(|step| before("CLIENT TRACKING ON BCAST", step)) {
+    let ends = ["RESET", "CLIENT TRACKING OFF", "HELLO 3", "QUIT", "CLIENT KILL"];
+    if ends.iter().any(|step| before("CLIENT TRACKING ON BCAST", step)) {
         return true;
     }
     // Redis does not tell those who keep copies that all of them are of another database.
