@@ -243,6 +243,19 @@ fn differs_on_purpose(steps: &[&str], end: End) -> bool {
     if before("CLIENT TRACKING ON", "HELLO 2") && before("HELLO 3", "HELLO 2") {
         return true;
     }
+    // For the same reason a message to oneself is in RESP2 by then.
+    if before("HELLO 3", "HELLO 2") && ["PUBLISH", "SPUBLISH"].iter().any(|step| before(step, "HELLO 2")) {
+        return true;
+    }
+    // Redis writes a message to oneself into EXEC's array, which has announced fewer elements.
+    let publishes = |subscribe: &str, publish: &str| before(subscribe, publish) && before(publish, "EXEC");
+    if before("MULTI", "EXEC")
+        && [("SUBSCRIBE", "PUBLISH"), ("PSUBSCRIBE", "PUBLISH"), ("SSUBSCRIBE", "SPUBLISH")]
+            .iter()
+            .any(|(subscribe, publish)| before("MULTI", subscribe) && publishes(subscribe, publish))
+    {
+        return true;
+    }
     // What MONITOR shows is muted a batch at a time.
     if (before("MONITOR", "CLIENT REPLY") || before("CLIENT REPLY", "MONITOR")) && steps.len() > 2 {
         return true;
