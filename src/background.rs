@@ -7,6 +7,7 @@ use std::thread::{Builder, JoinHandle};
 /// How long the turn is that the system gives a background thread, in nanoseconds. Linux (6.12 and later) lets whoever
 /// wakes up and takes shorter turns run before one whose turn is not over yet: its own default is 0.7 to 2.8 ms, so this is
 /// just longer, and where all cores are busy others wait no longer than for one such turn.
+#[cfg(target_os = "linux")]
 const TURN: u64 = 5_000_000;
 
 /// Starts a background thread.

@@ -59,9 +59,12 @@ macro_rules! streams {
 
 streams!(TcpStream = std::net::TcpStream, UnixStream = std::os::unix::net::UnixStream);
 
-/// Whether a socket's readiness is reported once for each change, and again when there is more: so that after a short read the next
-/// thing to do is to wait. (tokio::io::PollEvented does the same on the same systems.)
-const IS_EDGE_TRIGGERED: bool = cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"));
+/// Whether a call that may move up to `room` bytes has moved all that can be moved for now, so that the next thing to do is to
+/// wait. It is known where readiness is reported once for each change, and again when there is more; tokio's own reads and writes
+/// go by the same on the same systems.
+fn was_all(len: usize, room: usize) -> bool {
+    cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple")) && 0 < len && len < room
+}
 
 /// A stream that is read and written as a connection does: tried first, because a task that runs was mostly woken for
 /// it, and waited for if there was nothing.
@@ -103,7 +106,7 @@ impl<S: Stream> Socket<S> {
                 });
                 match read {
                     Ok(len) => {
-                        self.is_drained = IS_EDGE_TRIGGERED && 0 < len && len < room;
+                        self.is_drained = was_all(len, room);
                         self.reads += 1;
                         return Poll::Ready(Ok(len));
                     }
@@ -130,16 +133,15 @@ impl<S: Stream> Socket<S> {
         self.attempt(Interest::WRITABLE, len, || Ok(rustix::io::writev(&self.stream, parts)?))
     }
 
-    /// Makes a call that moves up to `room` bytes, if the stream is held to be ready; returns how many it moved. If those were
-    /// fewer, there is no more for now, and the runtime is told so: it hears of more, since its selector reports changes. That is what its own
-    /// reads and writes do.
+    /// Makes a call that moves up to `room` bytes, if the stream is held to be ready; returns how many it moved. If that was all
+    /// for now, the runtime is told so.
     #[inline]
     fn attempt(&self, interest: Interest, room: usize, call: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
         let mut moved = None;
         let tried = self.stream.try_io(interest, || {
             let len = call()?;
             moved = Some(len);
-            if IS_EDGE_TRIGGERED && 0 < len && len < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            if was_all(len, room) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
         match moved {
             Some(len) => Ok(len),

@@ -1,6 +1,7 @@
 //! Whatever a connection may be in the middle of, in every order of two and in random sequences, with every kind of end:
 //! both engines and redis-server 7.0 answer alike and hold the same data afterwards.
 
+use std::collections::BTreeSet;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
@@ -144,6 +145,9 @@ impl Stage {
                 (value, false) => replies.push(value),
             }
         }
+        if steps.contains(&"CLIENT TRACKING ON BCAST") {
+            news = told_together(news);
+        }
         self.wait_until_gone();
         self.watcher.check("CLIENT UNPAUSE", "+OK\r\n");
         let mut data = Vec::new();
@@ -205,6 +209,26 @@ fn plain(value: Value, own: &str) -> (Value, bool) {
     }
 }
 
+/// News with all keys that changed in one last message, each once: redis-server tells of those of one turn of its loop at once.
+fn told_together(news: Vec<Value>) -> Vec<Value> {
+    let mut names = BTreeSet::new();
+    let mut rest: Vec<Value> = Vec::new();
+    for value in news {
+        match value {
+            Value::Other(b'>', items) if matches!(&items[..], [Value::Bulk(kind), Value::Array(_)] if kind == b"invalidate") =>
+            {
+                let keys =
+                    items.into_iter().flat_map(|item| if let Value::Array(keys) = item { keys } else { Vec::new() });
+                names
+                    .extend(keys.map(|key| if let Value::Bulk(name) = key { name } else { panic!("no key: {key:?}") }));
+            }
+            other => rest.push(other),
+        }
+    }
+    rest.push(Value::Array(names.into_iter().map(Value::Bulk).collect()));
+    rest
+}
+
 /// Replaces the reply of HELLO and IDs of entries, wherever they are.
 fn without_ids(value: Value) -> Value {
     let is_server = |value: &Value| *value == Value::Bulk(b"server".to_vec());
@@ -231,8 +255,13 @@ fn differs_on_purpose(steps: &[&str], end: End) -> bool {
         first.is_some_and(|first| steps[first..].iter().any(|step| step.starts_with(second)))
     };
     // Redis tells of all changes of one turn of its loop at once, unless the client has gone, in what it speaks by then.
-    let ends = ["RESET", "CLIENT TRACKING OFF", "HELLO 3", "QUIT", "CLIENT KILL"];
-    if ends.iter().any(|step| before("CLIENT TRACKING ON BCAST", step)) {
+    let broadcasts = |step: &str| before("CLIENT TRACKING ON BCAST", step);
+    if ["RESET", "CLIENT TRACKING OFF", "HELLO 3"].into_iter().any(broadcasts) {
+        return true;
+    }
+    let changes = ["RPUSH", "SET", "XADD", "BLPOP", "BLMOVE", "FLUSHALL", "SWAPDB", "EXEC"];
+    let leaves = |change: &str| before(change, "QUIT") || before(change, "CLIENT KILL");
+    if changes.into_iter().any(|change| broadcasts(change) && leaves(change)) {
         return true;
     }
     // Redis does not tell those who keep copies that all of them are of another database.
@@ -243,17 +272,14 @@ fn differs_on_purpose(steps: &[&str], end: End) -> bool {
     if before("CLIENT TRACKING ON", "HELLO 2") && before("HELLO 3", "HELLO 2") {
         return true;
     }
-    // For the same reason a message to oneself is in RESP2 by then.
-    if before("HELLO 3", "HELLO 2") && ["PUBLISH", "SPUBLISH"].iter().any(|step| before(step, "HELLO 2")) {
-        return true;
-    }
-    // Redis writes a message to oneself into EXEC's array, which has announced fewer elements.
-    let publishes = |subscribe: &str, publish: &str| before(subscribe, publish) && before(publish, "EXEC");
-    if before("MULTI", "EXEC")
-        && [("SUBSCRIBE", "PUBLISH"), ("PSUBSCRIBE", "PUBLISH"), ("SSUBSCRIBE", "SPUBLISH")]
-            .iter()
-            .any(|(subscribe, publish)| before("MULTI", subscribe) && publishes(subscribe, publish))
-    {
+    // For the same reason a message to oneself is in RESP2 by then. And Redis writes one into EXEC's array, which has announced fewer elements.
+    let tells_itself = |from: &str, to: &str| {
+        let pairs = [("SUBSCRIBE", "PUBLISH"), ("PSUBSCRIBE", "PUBLISH"), ("SSUBSCRIBE", "SPUBLISH")];
+        let is_within =
+            |(subscribe, publish)| before(subscribe, publish) && before(from, publish) && before(publish, to);
+        before(from, to) && pairs.into_iter().any(is_within)
+    };
+    if tells_itself("HELLO 3", "HELLO 2") || tells_itself("MULTI", "EXEC") {
         return true;
     }
     // What MONITOR shows is muted a batch at a time.
