@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::command::{Asker, Call, Command, Control, Flags, Next, Run};
+use crate::command::{Arguments, Asker, Call, Command, Control, Flags, Next, Run};
 use crate::config::Caller;
 use crate::engine::aside::{Aside, Stage};
 use crate::engine::evict::{self, State};
@@ -115,6 +115,47 @@ impl<E: Engine> Executor<E> {
         self.session.as_ref().expect("present between batches")
     }
 
+    /// Runs as many requests from number `at` on as take nothing but an engine that runs them at once: mostly all. `at` is
+    /// moved to the first that has not run.
+    #[inline]
+    pub fn run_now(&mut self, batch: &mut Batch, at: &mut usize) {
+        let end = self.plain_until(batch, *at);
+        if end == *at || self.needs_room(&batch.requests[*at]) {
+            return;
+        }
+        let session = self.session.as_mut().expect("present between requests");
+        batch.reply.set_resp(session.resp);
+        batch.asker = session.client.asker();
+        std::mem::swap(&mut batch.fieldsets, &mut session.fieldsets);
+        let ran = self.engine.execute_now(batch, *at..end, session.db);
+        std::mem::swap(&mut batch.fieldsets, &mut session.fieldsets);
+        let Some(ran) = ran else { return };
+        fault::point("executor.ran");
+        // Whoever makes room asks again.
+        batch.lacks_room = false;
+        self.count(batch, *at..ran);
+        *at = ran;
+    }
+
+    /// How far data commands reach that run as they are: nobody is to be asked, and nothing follows but their replies.
+    #[inline]
+    fn plain_until(&self, batch: &Batch, at: usize) -> usize {
+        let session = self.session();
+        let client = &session.client;
+        let is_plain = session.queue.is_none()
+            && session.replies == Replies::On
+            && !session.must_log_in(&self.server)
+            && !client.is_subscriber()
+            && !client.is_monitor.load(Ordering::Relaxed)
+            && !client.is_caching_told()
+            && !self.server.monitors.is_any()
+            && self.server.pause.mode(batch.now).is_none();
+        let runs_at_once =
+            |request: &&Request| matches!(request.verdict, Verdict::Run(it) if it.flags.has(Flags::AT_ONCE));
+        let plain = batch.requests[at..].iter().take_while(runs_at_once).count();
+        if is_plain { at + plain } else { at }
+    }
+
     /// Runs the requests of a batch from number `at` on, which is moved to the first that has not run.
     ///
     /// # Errors
@@ -123,6 +164,11 @@ impl<E: Engine> Executor<E> {
         while *at < batch.requests.len() {
             if batch.reply.len() >= FLUSH {
                 return Ok((batch, Outcome::Flush));
+            }
+            let first = *at;
+            self.run_now(&mut batch, at);
+            if *at > first {
+                continue;
             }
             if let Some(is_write) = self.is_paused(&batch, *at) {
                 // What has run is answered before the rest waits.
@@ -145,20 +191,22 @@ impl<E: Engine> Executor<E> {
             let request = batch.requests[*at];
             batch.reply.set_resp(session.resp);
             batch.reply.begin(None);
-            let first = *at;
             fault::point("executor.admit");
             let admission = admit(&self.server, session, &request, is_out_of_memory);
             let is_run = matches!(admission, Admission::Data | Admission::Session(_) | Admission::Control(_));
             let outcome = match admission {
                 Admission::Data => {
                     let end = self.run_of_data(&batch, *at);
-                    let db = self.session().db;
                     let session = self.session.as_mut().expect("present between requests");
+                    let db = session.db;
                     batch.asker = session.client.asker();
-                    std::mem::swap(&mut batch.fieldsets, &mut session.fieldsets);
-                    (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
-                    let session = self.session.as_mut().expect("present between requests");
-                    std::mem::swap(&mut batch.fieldsets, &mut session.fieldsets);
+                    // The engine would stop before the first that may wait.
+                    if !may_wait(&batch, *at) {
+                        std::mem::swap(&mut batch.fieldsets, &mut session.fieldsets);
+                        (batch, *at) = self.engine.execute(batch, *at..end, db).await?;
+                        let session = self.session.as_mut().expect("present between requests");
+                        std::mem::swap(&mut batch.fieldsets, &mut session.fieldsets);
+                    }
                     fault::point("executor.ran");
                     if std::mem::take(&mut batch.lacks_room) {
                         // The next time round makes room before the request that needs it.
@@ -376,9 +424,8 @@ impl<E: Engine> Executor<E> {
     fn count(&self, batch: &mut Batch, requests: Range<usize>) {
         let calls = &self.server.stats.calls;
         calls.ran(indices(&batch.requests[requests]));
-        let failed = batch.reply.take_failed();
-        if !failed.is_empty() {
-            calls.failed(failed.into_iter());
+        if batch.reply.has_failed() {
+            calls.failed(batch.reply.take_failed().into_iter());
         }
     }
 
@@ -771,6 +818,14 @@ async fn work(mut aside: Box<Aside>, server: &Arc<Server>) -> Result<Box<Aside>,
         worked.map_err(|panicked| panicked.report(&reporting, client)).ok()
     });
     worked.await.ok().flatten().ok_or(Gone)
+}
+
+/// Whether request `index` is a blocking command that may wait.
+fn may_wait(batch: &Batch, index: usize) -> bool {
+    let request = &batch.requests[index];
+    let Verdict::Run(command) = request.verdict else { return false };
+    let arguments = Arguments { input: &batch.input, spans: &batch.spans[request.spans()] };
+    matches!(command.spec.run, Run::Block(block) if block.may_wait(arguments))
 }
 
 fn is_long(request: &Request) -> bool {

@@ -89,7 +89,7 @@ impl Reply {
 
     /// Whether the limit was exceeded.
     pub fn is_over(&self) -> bool {
-        self.is_over
+        self.is_over || self.len() > self.limit
     }
 
     /// Names the command that writes from now on, for the count of those that fail; `None` when errors are not its.
@@ -98,8 +98,12 @@ impl Reply {
         self.writer.0 = writer;
     }
 
-    /// The commands that have failed since this was asked last.
     #[inline]
+    pub fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    /// The commands that have failed since this was asked last.
     pub fn take_failed(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.failed)
     }

@@ -106,8 +106,12 @@ impl Keys {
             Self::Range { first, last, step } => {
                 let len = arguments.len();
                 let last = if last < 0 { len.saturating_sub(last.unsigned_abs() as usize) } else { last as usize };
-                let range = (first as usize)..=last.min(len.saturating_sub(1));
-                range.step_by(step as usize).for_each(|arg| visit(Place::here(arg)));
+                // Not step_by, which divides.
+                let (mut arg, end) = (first as usize, len.min(last + 1));
+                while arg < end {
+                    visit(Place::here(arg));
+                    arg += step as usize;
+                }
             }
             Self::Counted { has_target, count } => {
                 if has_target {

@@ -189,6 +189,9 @@ flags! {
     ENDS_WITH_SCORED = 26, "";
     /// Its look-ups are neither hits nor misses.
     UNCOUNTED = 20, "";
+    /// Data, and neither for some only nor one that may wait or goes through all keys (derived): an engine that runs
+    /// commands where it is asked mostly runs it at once.
+    AT_ONCE = 27, "";
 }
 
 impl Flags {
@@ -282,21 +285,15 @@ pub struct Block {
     pub wanted: Wanted,
     /// Its answer where it may not wait. In time it is the missing array, whatever the command.
     pub nothing: Nothing,
-    /// For a command that only some arguments make wait: how it is run with the others.
-    pub read: Option<ReadAtOnce>,
-}
-
-/// A blocking command whose arguments may say that it does not wait. It shares its keys with other readers then.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadAtOnce {
-    pub applies: fn(Arguments<'_>) -> bool,
-    pub run: ReadManyRun,
+    /// Whether these arguments let it wait; without this all do.
+    pub waits: Option<fn(Arguments<'_>) -> bool>,
+    /// How it runs where it does not, if it shares its keys with other readers then.
+    pub read: Option<ReadManyRun>,
 }
 
 impl Block {
-    /// What runs instead, when the arguments say that it does not wait.
-    pub fn read_at_once(self, arguments: Arguments<'_>) -> Option<ReadManyRun> {
-        self.read.filter(|read| (read.applies)(arguments)).map(|read| read.run)
+    pub fn may_wait(self, arguments: Arguments<'_>) -> bool {
+        self.waits.is_none_or(|waits| waits(arguments))
     }
 
     /// Those of the declared keys that it waits for.
@@ -381,6 +378,14 @@ impl Run {
             Self::Long(long) => long.run,
             other => other,
         }
+    }
+
+    /// Whether an engine runs it.
+    pub const fn is_data(self) -> bool {
+        !matches!(
+            self,
+            Self::Session(_) | Self::SessionOr(..) | Self::SessionElse(..) | Self::Control(_) | Self::Container(_)
+        )
     }
 
     /// The rows that a first argument chooses from; none for most commands.

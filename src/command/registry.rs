@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{FAMILIES, Flags, Run, Spec};
+use super::{Block, FAMILIES, Flags, Run, Spec};
 
 /// A row together with what its place in the table adds.
 #[derive(Debug)]
@@ -43,6 +43,11 @@ impl Command {
             _ => Flags::NONE,
         };
         let derived = if spec.keys.is_movable() { derived.and(Flags::MOVABLE_KEYS) } else { derived };
+        let derived = match spec.run {
+            Run::Block(Block { waits: None, .. }) | Run::Walk(_) => derived,
+            run if !run.is_data() || spec.flags.has(Flags::PROTECTED) => derived,
+            _ => derived.and(Flags::AT_ONCE),
+        };
         Self { spec, group, full_name, flags: spec.flags.and(derived), index, subcommands, hidden }
     }
 

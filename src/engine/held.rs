@@ -265,7 +265,7 @@ pub fn run(
         Run::Read(_) | Run::Write(_) | Run::ReadMany(_) | Run::WriteMany(_) => {
             declared(run, held, keys, call, reply, tally, ready);
         }
-        Run::Block(block) => match block.read_at_once(call.arguments()) {
+        Run::Block(block) => match block.read.filter(|_| !block.may_wait(call.arguments())) {
             Some(run) => read_many(run, held, keys, call, reply, tally),
             None => serve::at_once(block, held, keys, call, reply, ready),
         },

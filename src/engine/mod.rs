@@ -93,14 +93,20 @@ pub trait Engine: Send + Sync + 'static {
     /// Runs the data commands `range` of a batch in order against database `db`.
     ///
     /// Returns the batch and the index of the first request that has not run: less than the range's end only when the
-    /// replies have reached [`FLUSH`] bytes, when that request is a blocking command that cannot be done at once or a
-    /// long one ([`Aside`]), or when there may be no memory for it ([`Batch::lacks_room`]).
+    /// replies have reached [`FLUSH`] bytes, when that request is a blocking command ([`Engine::block`]) or a long one
+    /// ([`Aside`]), or when there may be no memory for it ([`Batch::lacks_room`]).
     fn execute(
         &self,
         batch: Box<Batch>,
         range: Range<usize>,
         db: u16,
     ) -> impl Future<Output = Result<(Box<Batch>, usize), Gone>> + Send;
+
+    /// As [`Engine::execute`], of an engine that runs commands where it is asked: at once, and to the first walk at most.
+    /// Nothing from one that does not.
+    fn execute_now(&self, _batch: &mut Batch, _range: Range<usize>, _db: u16) -> Option<usize> {
+        None
+    }
 
     /// Runs a transaction: nothing that others do happens between its commands.
     fn transact(&self, transaction: Box<Transaction>) -> impl Future<Output = Result<Box<Transaction>, Gone>> + Send;

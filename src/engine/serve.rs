@@ -1,6 +1,7 @@
 //! Blocking commands: how they are tried, how they get into line, and how ready keys are served.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
@@ -99,7 +100,7 @@ impl Drop for InLine {
     }
 }
 
-/// Tries a blocking command on its keys, which are held. False when it has to wait.
+/// Tries a blocking command on its keys, which are held. False when it has to wait, or others are to be served before.
 pub fn attempt(
     block: Block,
     parts: &mut dyn Parts,
@@ -179,7 +180,14 @@ pub fn block(
         return Tried::Behind;
     }
     drop(unserved);
-    let Some(how) = run(block, parts, keys, &call, reply, ready) else { return Tried::Done };
+    reply.begin(Some(command.index));
+    let calls = &server.stats.calls;
+    let begun = calls.sample(1).map(|_| Instant::now());
+    let waits = run(block, parts, keys, &call, reply, ready);
+    if let Some(begun) = begun {
+        calls.took(command, begun.elapsed());
+    }
+    let Some(how) = waits else { return Tried::Done };
     let waiter = InLine(Arc::new(Waiter::new(batch, index, block, how, db, Arc::clone(client), server)));
     if !crate::sync::planted("waiter-registered-late") {
         waiter.0.register(parts);

@@ -26,6 +26,9 @@ use crate::sync::{Arc, Ordering};
 /// Room for one read. Pipelines of 64 requests of 100 bytes are 6 KiB; bulk loaders fill whatever there is.
 const READ: usize = 32 * 1024;
 
+/// Bytes of room for replies that a connection keeps from one batch to the next.
+const KEPT: usize = 64 * 1024;
+
 /// The unfinished request of a connection between two reads. Smaller than this, it is kept in a buffer of its size,
 /// so that many clients in the middle of a request cost little.
 const SMALL: usize = 4096;
@@ -140,7 +143,9 @@ impl<E: Engine> Connection<E> {
                 }
                 let is_over = lexed.is_err() || outcome == Outcome::Close || client.is_killed();
                 if is_over || !has_waited && (is_authenticated || !matches!(lexed, Ok(true))) {
-                    self.send(socket, &mut batch.reply).await?;
+                    if let Some(sent) = self.send_now(socket, &mut batch.reply)? {
+                        self.send_rest(sent, socket, &mut batch.reply).await?;
+                    }
                     if is_over {
                         return Ok(Ended::Over);
                     }
@@ -267,6 +272,10 @@ impl<E: Engine> Connection<E> {
         self.server.stats.add(Count::commands, batch.requests.len() as u64);
         let mut at = 0;
         let mut has_waited = false;
+        self.executor.run_now(&mut batch, &mut at);
+        if at == batch.requests.len() {
+            return Ok((batch, Outcome::Done, false));
+        }
         loop {
             let (returned, outcome) = self.executor.run(batch, &mut at).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
             batch = returned;
@@ -401,16 +410,41 @@ impl<E: Engine> Connection<E> {
     }
 
     /// Sends the replies, and behind them what others have pushed.
-    async fn send<S: Stream>(&mut self, socket: &mut Socket<S>, reply: &mut Reply) -> io::Result<()> {
+    async fn send<S: Stream>(&mut self, socket: &Socket<S>, reply: &mut Reply) -> io::Result<()> {
+        match self.send_now(socket, reply)? {
+            None => Ok(()),
+            Some(sent) => self.send_rest(sent, socket, reply).await,
+        }
+    }
+
+    /// Sends the replies, if nothing was pushed. Where something was or the peer is slow, how many bytes have been sent:
+    /// [`Connection::send_rest`] goes on.
+    #[inline]
+    fn send_now<S: Stream>(&self, socket: &Socket<S>, reply: &mut Reply) -> io::Result<Option<usize>> {
         fault::point("connection.send");
         let len = reply.len();
-        let limit = self.server.config.output_limit(Class::Normal);
-        if reply.is_over() || limit.hard_bytes > 0 && len as u64 > limit.hard_bytes {
+        if reply.is_over() {
             return Err(self.over_output_limit(len));
         }
+        if self.executor.session().client.outbox.has_news() {
+            return Ok(Some(0));
+        }
+        let sent = match self.write(0, socket, reply) {
+            Err(error) if is_for_later(&error) => 0,
+            sent => sent?,
+        };
+        if sent < len {
+            return Ok(Some(sent));
+        }
+        reply.clear(KEPT);
+        Ok(None)
+    }
+
+    /// Sends the replies from byte `sent` on, and behind them what others have pushed.
+    async fn send_rest<S: Stream>(&mut self, sent: usize, socket: &Socket<S>, reply: &mut Reply) -> io::Result<()> {
         let session = self.executor.session();
-        if !session.client.outbox.has_news() {
-            return self.write(socket, reply).await;
+        if sent > 0 || !session.client.outbox.has_news() {
+            return self.write_all(sent, socket, reply).await;
         }
         reply.set_resp(session.resp);
         let mut news = session.client.outbox.take();
@@ -422,60 +456,58 @@ impl<E: Engine> Connection<E> {
             }
             message.write(session.client.is_subscriber(), reply);
             if reply.len() >= FLUSH {
-                self.write(socket, reply).await?;
+                self.write_all(0, socket, reply).await?;
                 tokio::task::yield_now().await;
             }
         }
-        self.write(socket, reply).await?;
+        self.write_all(0, socket, reply).await?;
         session.client.outbox.sent(news);
         Ok(())
     }
 
-    /// Writes what has been encoded: one system call unless the peer is slow.
-    async fn write<S: Stream>(&self, socket: &Socket<S>, reply: &mut Reply) -> io::Result<()> {
-        let len = reply.len();
-        if len == 0 {
-            return Ok(());
+    /// Writes from byte `sent` of the reply on.
+    async fn write_all<S: Stream>(&self, mut sent: usize, socket: &Socket<S>, reply: &mut Reply) -> io::Result<()> {
+        while sent < reply.len() {
+            match self.write(sent, socket, reply) {
+                Err(error) if is_for_later(&error) => self.wait_for_peer(socket, reply.len() - sent).await?,
+                written => sent += written?,
+            }
         }
-        add_alone(&self.executor.session().client.output_bytes, len as u64);
-        self.server.stats.add(Count::output_bytes, len as u64);
-        let mut sent = match send_from(0, reply, socket) {
-            Err(error) if is_for_later(&error) => 0,
-            sent => sent?,
-        };
-        while sent < len {
-            sent += self.write_when_ready(sent, reply, socket).await?;
-        }
-        reply.clear(64 * 1024);
+        reply.clear(KEPT);
         Ok(())
     }
 
-    /// Writes to a peer that does not keep up, from byte `sent` of the reply on. It has the soft limit's time for each step forward.
-    async fn write_when_ready<S: Stream>(&self, sent: usize, reply: &Reply, socket: &Socket<S>) -> io::Result<usize> {
+    /// Waits until the peer takes more. One that does not keep up has the soft limit's time for each step forward.
+    ///
+    /// * `waiting`: how many bytes wait for it.
+    async fn wait_for_peer<S: Stream>(&self, socket: &Socket<S>, waiting: usize) -> io::Result<()> {
         let client = &self.executor.session().client;
-        let sending = poll_fn(|cx| {
-            loop {
-                if socket.poll_write_ready(cx)?.is_pending() {
-                    let is_killed = client.poll_killed(cx).is_ready();
-                    return if is_killed {
-                        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
-                    } else {
-                        Poll::Pending
-                    };
-                }
-                match send_from(sent, reply, socket) {
-                    Err(error) if is_for_later(&error) => {}
-                    sent => return Poll::Ready(sent),
-                }
+        let ready = poll_fn(|cx| {
+            let is_ready = socket.poll_write_ready(cx);
+            if is_ready.is_pending() && client.poll_killed(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
+            is_ready
         });
         match self.server.config.output_limit(client.class()).soft_seconds {
-            0 => sending.await,
-            seconds => match tokio::time::timeout(Duration::from_secs(seconds), sending).await {
+            0 => ready.await,
+            seconds => match tokio::time::timeout(Duration::from_secs(seconds), ready).await {
                 Ok(result) => result,
-                Err(_) => Err(self.over_output_limit(reply.len() - sent)),
+                Err(_) => Err(self.over_output_limit(waiting)),
             },
         }
+    }
+
+    /// Writes from byte `sent` of the reply on, as much as the peer takes at once; returns how many bytes that were.
+    #[inline]
+    fn write<S: Stream>(&self, sent: usize, socket: &Socket<S>, reply: &Reply) -> io::Result<usize> {
+        if sent == reply.len() {
+            return Ok(0);
+        }
+        let written = send_from(sent, reply, socket)?;
+        add_alone(&self.executor.session().client.output_bytes, written as u64);
+        self.server.stats.add(Count::output_bytes, written as u64);
+        Ok(written)
     }
 
     fn over_output_limit(&self, waiting: usize) -> io::Error {

@@ -87,7 +87,7 @@ const MOVING_MANY: Kind = Kind { on: On::FirstKey, nothing: Nothing::NilArray };
 
 impl Kind {
     const fn run(self, attempt: fn(&mut Slots<'_>, &Call<'_>, Turn, &mut Reply) -> Result<Attempt, Error>) -> Run {
-        Run::Block(Block { attempt, on: self.on, wanted: Wanted::List, nothing: self.nothing, read: None })
+        Run::Block(Block { attempt, on: self.on, wanted: Wanted::List, nothing: self.nothing, waits: None, read: None })
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::block::timeout_millis;
 use super::super::typed::view;
 use super::super::{
     Arguments, Arity, Attempt, Block, Call, Effect, Effects, Entries, Finder, Flags, Keys, Nothing, On, Place, Places,
-    ReadAtOnce, Run, Slots, Spec, Turn, Waiting,
+    Run, Slots, Spec, Turn, Waiting,
 };
 use super::group::CONSUMER_CREATED;
 use super::{id, write_item};
@@ -26,7 +26,8 @@ pub(in super::super) const SPECS: &[Spec] = &[
             on: On::AllKeys,
             wanted: waits::Wanted::Stream,
             nothing: Nothing::NilArray,
-            read: Some(ReadAtOnce { applies: |arguments| !options(arguments).has_block, run: xread_at_once }),
+            waits: Some(|arguments| options(arguments).has_block),
+            read: Some(xread_at_once),
         }),
         flags: Flags::READONLY.and(Flags::BLOCKING),
         since: "5.0.0",
@@ -42,6 +43,7 @@ pub(in super::super) const SPECS: &[Spec] = &[
             on: On::AllKeys,
             wanted: waits::Wanted::Group,
             nothing: Nothing::NilArray,
+            waits: Some(|arguments| options(arguments).has_block),
             read: None,
         }),
         flags: Flags::NONE,

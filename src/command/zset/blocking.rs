@@ -43,7 +43,14 @@ pub(in super::super) const SPECS: &[Spec] = &[
 ];
 
 const fn waiting(attempt: fn(&mut Slots<'_>, &Call<'_>, Turn, &mut Reply) -> Result<Attempt, Error>) -> Run {
-    Run::Block(Block { attempt, on: On::AllKeys, wanted: Wanted::SortedSet, nothing: Nothing::NilArray, read: None })
+    Run::Block(Block {
+        attempt,
+        on: On::AllKeys,
+        wanted: Wanted::SortedSet,
+        nothing: Nothing::NilArray,
+        waits: None,
+        read: None,
+    })
 }
 
 /// BZPOPMIN key ... timeout -> the first key that holds a sorted set, its member with the lowest score, and the score.

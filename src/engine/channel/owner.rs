@@ -229,18 +229,21 @@ impl Owner {
             {
                 break;
             }
+            let block = if let Run::Block(block) = command.spec.run { Some(block) } else { None };
+            if block.is_some_and(|block| block.may_wait(call.arguments())) {
+                break;
+            }
             let begun = (timed == Some(at)).then(Instant::now);
-            if let Run::Block(block) = command.spec.run
-                && block.read_at_once(call.arguments()).is_none()
-            {
-                let has_run = serve::attempt(block, &mut self.owned(), keys, &call, reply, &mut ready);
-                self.serve(&mut ready);
-                if !has_run {
-                    break;
+            let has_run = match block.filter(|block| block.read.is_none()) {
+                Some(block) => serve::attempt(block, &mut self.owned(), keys, &call, reply, &mut ready),
+                None => {
+                    held::run(&mut self.owned(), command, keys, &call, reply, &tally, &mut ready);
+                    true
                 }
-            } else {
-                held::run(&mut self.owned(), command, keys, &call, reply, &tally, &mut ready);
-                self.serve(&mut ready);
+            };
+            self.serve(&mut ready);
+            if !has_run {
+                break;
             }
             if let Some(begun) = begun {
                 calls.took(command, begun.elapsed());

@@ -65,7 +65,7 @@ impl Sharded {
         sweeper::sweep(&self.server, &self.shards, || now)
     }
 
-    /// Runs requests until one needs slices (a walk), one has to wait, or the replies are large; returns where it stopped.
+    /// Runs requests until one needs slices (a walk), one may wait, or the replies are large; returns where it stopped.
     fn run(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> usize {
         let Batch { input, spans, requests, keys, reply, now, asker, fieldsets, lacks_room, .. } = batch;
         let fieldsets = fieldsets.as_deref();
@@ -74,40 +74,24 @@ impl Sharded {
         let mut at = range.start;
         let calls = &self.server.stats.calls;
         let timed = calls.sample(range.len()).map(|offset| at + offset);
+        let is_limited = self.server.config.maxmemory() != 0;
         'windows: while at < range.end {
-            let first = requests[at].keys().start;
-            let fits = |request: &&Request| request.keys().end <= first + WINDOW_KEYS;
-            let len = requests[at..range.end].iter().take(WINDOW).take_while(fits).count().max(1);
-            let window = &requests[at..at + len];
-            let declared = first..window[len - 1].keys().end.min(first + WINDOW_KEYS);
-            if declared.len() > 1 {
-                let hashes = keys[declared].iter().map(|key| key.hash);
-                let one = keys[first];
-                if hashes.clone().any(|hash| hash != one.hash) {
-                    let is_searched = sought(&window[..1], input, spans).next().is_some();
-                    self.shards.prefetch(db, hashes, if is_searched { SEARCHED_LINES } else { ENTRY_LINES });
-                } else if let Some(key) = spans[window[0].spans()].get(one.arg as usize) {
-                    self.shards.prefetch_members(db, one.hash, key.of(input), sought(window, input, spans));
-                }
-            }
+            let is_alone = range.end - at == 1 && requests[at].keys().len() <= 1;
+            let len = if is_alone { 1 } else { self.prefetch(&requests[at..range.end], input, spans, keys, db) };
             let mut lock = Lock::None;
-            for request in window {
+            for request in &requests[at..at + len] {
                 let Verdict::Run(command) = request.verdict else { unreachable!("the executor answers the others") };
-                if at > range.start && command.flags.has(Flags::DENYOOM) && !self.server.has_room() {
+                if is_limited && at > range.start && command.flags.has(Flags::DENYOOM) && !self.server.has_room() {
                     *lacks_room = true;
                     break 'windows;
                 }
                 reply.begin(Some(command.index));
-                if matches!(command.spec.run, Run::Walk(_)) {
-                    break 'windows;
-                }
                 let spans = &spans[request.spans()];
                 let call =
                     Call { input, spans, command, now: *now, db, asker: *asker, fieldsets, server: &self.server };
                 let begun = (timed == Some(at)).then(Instant::now);
                 let has_run = self.run_one(&mut lock, &call, &keys[request.keys()], reply, &tally, &mut ready);
-                let is_left = !has_run && matches!(command.spec.run, Run::Long(_));
-                if let Some(begun) = begun.filter(|_| !is_left) {
+                if let Some(begun) = begun.filter(|_| has_run) {
                     calls.took(command, begun.elapsed());
                 }
                 if !ready.is_empty() {
@@ -127,7 +111,28 @@ impl Sharded {
         at
     }
 
-    /// Runs one request; false when it has to wait, or is too long to be run here. `lock` is what the last one of this
+    /// Asks ahead for the memory that requests need; returns how many were looked at, which are to run next.
+    #[inline(never)]
+    fn prefetch(&self, requests: &[Request], input: &[u8], spans: &[Span], keys: &[Key], db: u16) -> usize {
+        let first = requests[0].keys().start;
+        let fits = |request: &&Request| request.keys().end <= first + WINDOW_KEYS;
+        let len = requests.iter().take(WINDOW).take_while(fits).count().max(1);
+        let window = &requests[..len];
+        let declared = first..window[len - 1].keys().end.min(first + WINDOW_KEYS);
+        if declared.len() > 1 {
+            let hashes = keys[declared].iter().map(|key| key.hash);
+            let one = keys[first];
+            if hashes.clone().any(|hash| hash != one.hash) {
+                let is_searched = sought(&window[..1], input, spans).next().is_some();
+                self.shards.prefetch(db, hashes, if is_searched { SEARCHED_LINES } else { ENTRY_LINES });
+            } else if let Some(key) = spans[window[0].spans()].get(one.arg as usize) {
+                self.shards.prefetch_members(db, one.hash, key.of(input), sought(window, input, spans));
+            }
+        }
+        len
+    }
+
+    /// Runs one request; false when it may wait, is a walk, or is too long to be run here. `lock` is what the last one of this
     /// window left locked, and becomes what this one leaves: a pipeline on one key locks once.
     #[inline]
     fn run_one<'a>(
@@ -242,7 +247,10 @@ impl Sharded {
             }
             Run::Block(block) => {
                 *lock = Lock::None;
-                if let Some(run) = block.read_at_once(call.arguments()) {
+                if block.may_wait(call.arguments()) {
+                    return false;
+                }
+                if let Some(run) = block.read {
                     return self.read_many(run, None, keys, call, reply, tally);
                 }
                 let mut parts = self.shards.write_all(self.parts_of(call.db, keys), env);
@@ -266,14 +274,17 @@ impl Sharded {
                     held::write_many(many, &mut parts, keys, call, reply, ready);
                 }
             }
-            Run::Walk(_)
-            | Run::Long(_)
+            Run::Walk(_) => {
+                *lock = Lock::None;
+                return false;
+            }
+            Run::Long(_)
             | Run::Session(_)
             | Run::SessionOr(..)
             | Run::SessionElse(..)
             | Run::Control(_)
             | Run::Container(_) => {
-                unreachable!("walks run in slices, the rest in the executor")
+                unreachable!("runs as another, or in the executor")
             }
         }
         true
@@ -442,6 +453,10 @@ impl Engine for Sharded {
             self.walk(&mut batch, at, db).await;
             at += 1;
         }
+    }
+
+    fn execute_now(&self, batch: &mut Batch, range: Range<usize>, db: u16) -> Option<usize> {
+        Some(self.run(batch, range, db))
     }
 
     async fn transact(&self, mut transaction: Box<Transaction>) -> Result<Box<Transaction>, Gone> {
