@@ -92,9 +92,23 @@ impl Spec {
 
     /// The first line of `--version`.
     pub fn version(&self) -> String {
-        let output = Command::new(&self.command[0]).arg("--version").stdin(Stdio::null()).output();
-        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        text.lines().next().unwrap_or("unknown version").trim().to_owned()
+        self.said_of_version().unwrap_or_else(|| "unknown version".into())
+    }
+
+    fn said_of_version(&self) -> Option<String> {
+        let mut command = Command::new(&self.command[0]);
+        let mut child = command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;
+        let since = Instant::now();
+        while child.try_wait().ok()?.is_none() {
+            // What does not know the option may be serving by now.
+            if since.elapsed() > Duration::from_secs(2) {
+                child.kill().ok()?;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut text = String::new();
+        child.stdout?.read_to_string(&mut text).ok()?;
+        text.lines().next().map(|line| line.trim().to_owned())
     }
 }
 
