@@ -5,8 +5,9 @@ use crate::error::Error;
 use crate::lexer::Span;
 use crate::number;
 use crate::server::Server;
-use crate::store::Entry;
+use crate::store::stream::NodeLimit;
 use crate::store::uses::idle_seconds;
+use crate::store::{Entry, HashLimits, Limits, ListLimits, SetLimits, ZSetLimits};
 
 use super::{Arguments, Command, Fieldsets};
 
@@ -114,8 +115,34 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub fn limits(&self) -> crate::store::Limits {
+    /// The thresholds of the compact encodings, of all types or of one.
+    pub fn limits(&self) -> Limits {
         self.server.limits()
+    }
+
+    #[inline]
+    pub fn list_limits(&self) -> ListLimits {
+        self.server.list_limits()
+    }
+
+    #[inline]
+    pub fn set_limits(&self) -> SetLimits {
+        self.server.set_limits()
+    }
+
+    #[inline]
+    pub fn hash_limits(&self) -> HashLimits {
+        self.server.hash_limits()
+    }
+
+    #[inline]
+    pub fn zset_limits(&self) -> ZSetLimits {
+        self.server.zset_limits()
+    }
+
+    #[inline]
+    pub fn stream_node(&self) -> NodeLimit {
+        self.server.stream_node()
     }
 
     /// Whether answers follow the original Kiba where it differs from Redis.

@@ -105,7 +105,7 @@ fn xadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
     }
     let stream = open(slot, call)?;
     fault::point("stream.made");
-    stream.log.append(id, call.args(first), call.limits().stream_node);
+    stream.log.append(id, call.args(first), call.stream_node());
     fault::point("stream.add");
     let trimmed = options.trim.map(|trim| stream.trim(trim)).unwrap_or_default();
     let is_trimmed = trimmed.count > 0;

@@ -136,7 +136,7 @@ pub(super) fn put<'a>(
     items: impl ExactSizeIterator<Item = (f64, &'a [u8])>,
     reply: &mut Reply,
 ) -> Result<Effect, Error> {
-    let limits = call.limits();
+    let limits = call.zset_limits();
     if !slot.exists() {
         if conditions.xx {
             reply.count(0);
@@ -175,7 +175,7 @@ fn increment(
     member: &[u8],
     reply: &mut Reply,
 ) -> Result<Effect, Error> {
-    let limits = call.limits();
+    let limits = call.zset_limits();
     if !slot.exists() {
         if conditions.xx {
             reply.nil();
@@ -208,7 +208,7 @@ fn increment(
 
 /// ZREM key member ... -> how many were removed.
 fn zrem(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
-    let limits = call.limits();
+    let limits = call.zset_limits();
     let Some(mut zset) = edit(slot, &limits, Edit::of)? else {
         reply.count(0);
         return Ok(Effect::None);

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::chunk::{LISTPACK_FRAME, without_equal};
 use super::deque::{self, Deque};
-use super::limits::{ChunkLimit, INLINE_BYTES_MAX, Limits};
+use super::limits::{ChunkLimit, INLINE_BYTES_MAX, ListLimits};
 use super::pack::{self, Buffer, Pack, framed};
 use super::{Content, Entry, Kind, Object, Raw};
 
@@ -85,14 +85,14 @@ impl<'a> View<'a> {
 /// A list that is being changed. An emptied one stays: the caller looks at [`Edit::len`] and removes the key.
 pub struct Edit<'a> {
     entry: &'a mut Entry,
-    limits: &'a Limits,
+    limits: &'a ListLimits,
     /// See [`Edit::keeping_form`].
     keeps_form: bool,
 }
 
 impl<'a> Edit<'a> {
     /// The list in `entry`; None when it holds something else.
-    pub fn of(entry: &'a mut Entry, limits: &'a Limits) -> Option<Self> {
+    pub fn of(entry: &'a mut Entry, limits: &'a ListLimits) -> Option<Self> {
         View::of(entry)?;
         Some(Self { entry, limits, keeps_form: false })
     }
@@ -118,7 +118,7 @@ impl<'a> Edit<'a> {
             }
             self.grow();
         }
-        let limit = self.limits.list_chunk();
+        let limit = self.limits.chunk();
         let deque = self.deque();
         values.for_each(|value| deque.push(end, value, limit));
     }
@@ -175,7 +175,7 @@ impl<'a> Edit<'a> {
             }
             self.grow();
         }
-        let limit = self.limits.list_chunk();
+        let limit = self.limits.chunk();
         let found = self.deque().set(index, value, limit);
         self.shrink();
         found
@@ -190,7 +190,7 @@ impl<'a> Edit<'a> {
             }
             self.grow();
         }
-        let limit = self.limits.list_chunk();
+        let limit = self.limits.chunk();
         self.deque().insert(index, value, limit);
     }
 
@@ -201,7 +201,7 @@ impl<'a> Edit<'a> {
 
     /// Removes up to `count` elements from `start` on. Returns how many there were.
     pub fn remove_range(&mut self, start: usize, count: usize) -> usize {
-        let limit = self.limits.list_chunk();
+        let limit = self.limits.chunk();
         if let Some(pack) = self.pack() {
             let count = count.min(pack.len().saturating_sub(start));
             let Some(from) = pack.frame(start).map(|frame| frame.at).filter(|_| count > 0) else { return 0 };
@@ -218,7 +218,7 @@ impl<'a> Edit<'a> {
 
     /// Removes up to `max` elements equal to `value`, counted from `end`. Returns how many. O(length).
     pub fn remove_equal(&mut self, value: &[u8], max: usize, end: End) -> usize {
-        let limit = self.limits.list_chunk();
+        let limit = self.limits.chunk();
         if let Some(pack) = self.pack() {
             let kept = without_equal(pack.frames(), value, max, end);
             if kept.removed > 0 {
@@ -285,11 +285,10 @@ impl<'a> Edit<'a> {
     /// Where Redis draws the line: it adds the bare values to the size of its listpack, whose entries are as long as
     /// frames for most strings. Values of next to nothing would pass without end, so frames count twice at most.
     fn admits<'v>(&self, pack: Pack<'_>, values: impl ExactSizeIterator<Item = &'v [u8]>) -> bool {
-        let limit = self.limits.list_chunk();
-        let count = pack.len() + values.len();
+        let limit = self.limits.chunk();
+        let (count, used) = (pack.len() + values.len(), pack.body().len());
         let (bare, framed) = values.fold((0, 0), |(bare, sum), value| (bare + value.len(), sum + framed(value.len())));
-        limit.allows(LISTPACK_FRAME + pack.body().len() + bare, count)
-            && pack.body().len() + framed <= INLINE_BYTES_MAX.min(2 * limit.bytes)
+        limit.allows(LISTPACK_FRAME + used + bare, count) && used + framed <= INLINE_BYTES_MAX.min(2 * limit.bytes)
     }
 
     /// Goes back to the small form when a single chunk of half the limit is left.
@@ -297,7 +296,7 @@ impl<'a> Edit<'a> {
         if self.keeps_form {
             return;
         }
-        let limit = self.limits.list_chunk().half();
+        let limit = self.limits.chunk().half();
         let limit = ChunkLimit { bytes: limit.bytes - LISTPACK_FRAME, ..limit };
         let Some(Object::List(deque)) = self.entry.object_mut() else { return };
         let inline = match deque.sole_chunk(limit) {

@@ -613,7 +613,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::super::string::content;
-    use super::super::{Deadline, Limits, Slot, hash};
+    use super::super::{Deadline, HashLimits, Slot, hash};
     use super::*;
 
     const START: u64 = 1_800_000_000_000;
@@ -767,7 +767,7 @@ pub(super) mod tests {
             if !slot.exists() {
                 slot.insert(hash::create(key, 0));
             }
-            let limits = Limits { hash_max_listpack_entries: 8, ..Limits::default() };
+            let limits = HashLimits { max_listpack_entries: 8, ..HashLimits::default() };
             let run = |entry: &mut Entry| {
                 let mut edit = hash::Edit::of(entry, &limits, now).expect("a hash");
                 (run(&mut edit), edit.is_empty())

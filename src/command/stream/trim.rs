@@ -80,7 +80,7 @@ impl Options {
         if limit.is_some() && !is_approximate {
             return Err(Error::Other("ERR syntax error, LIMIT cannot be used without the special ~ option"));
         }
-        let default = if is_approximate { default_limit(call.limits().stream_node) } else { 0 };
+        let default = if is_approximate { default_limit(call.stream_node()) } else { 0 };
         it.trim = until.map(|until| Trim {
             until,
             is_approximate,

@@ -278,6 +278,12 @@ impl<'a> Item<'a> {
     }
 }
 
+impl Default for NodeLimit {
+    fn default() -> Self {
+        Self { bytes: 4096, entries: 100 }
+    }
+}
+
 impl std::fmt::Debug for Item<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let pairs =
