@@ -387,9 +387,9 @@ fn push_to<'a>(
     }
     let mut list = edit(slot, limits, Edit::of)?.expect("just made");
     fault::point("list.made");
-    list.push_all(end, values);
+    let len = list.push_all(end, values);
     fault::point("list.push");
-    Ok(list.len())
+    Ok(len)
 }
 
 fn pop(slot: &mut Slot<'_>, end: End, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {

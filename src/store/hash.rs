@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::entry::INLINE_STRING_MAX;
 use super::limits::{HashLimits, INLINE_BYTES_MAX};
 use super::members::{self, Members};
-use super::pack::{self, Buffer, Frame, Frames, Pack, framed};
+use super::pack::{self, Buffer, Frame, Pack, framed};
 use super::timed::Timed;
 use super::timed_pack::{self, TimedPack, Triples};
 use super::{Content, Entry, Kind, Object, Raw};
@@ -369,8 +369,7 @@ impl<'a> Edit<'a> {
 #[inline]
 fn find<'a>(pack: Pack<'a>, field: &[u8]) -> Option<(Frame<'a>, Frame<'a>)> {
     let field = pack.find(field, 2)?;
-    let value = Frames::new(pack.bytes(), field.end(), pack.bytes().len()).next()?;
-    Some((field, value))
+    Some((field, pack.frame_at(field.end())?))
 }
 
 fn set(table: &mut Members, field: &[u8], value: &[u8]) -> bool {

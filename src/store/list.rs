@@ -27,6 +27,7 @@ pub enum View<'a> {
 
 impl<'a> View<'a> {
     /// The list in `entry`; None when it holds something else.
+    #[inline]
     pub fn of(entry: &'a Entry) -> Option<Self> {
         match entry.raw() {
             Raw::Inline(Kind::ListPack, bytes) => Some(Self::Packed(Pack::new(bytes))),
@@ -102,14 +103,18 @@ impl<'a> Edit<'a> {
         Self { keeps_form: true, ..self }
     }
 
-    /// Adds `values` at `end`, one after the other. Amortised O(1) each.
-    pub fn push_all<'v>(&mut self, end: End, values: impl ExactSizeIterator<Item = &'v [u8]> + Clone) {
+    /// Adds `values` at `end`, one after the other, and gives the length then. Amortised O(1) each.
+    pub fn push_all<'v>(&mut self, end: End, values: impl ExactSizeIterator<Item = &'v [u8]> + Clone) -> usize {
         if let Some(pack) = self.pack() {
             if self.admits(pack, values.clone()) {
                 let at = match end {
                     End::Front => pack.body_at(),
                     End::Back => pack.bytes().len(),
                 };
+                let mut one = values.clone();
+                if let (Some(value), None) = (one.next(), one.next()) {
+                    return pack::insert(self.entry, at, &[value]);
+                }
                 let mut values: SmallVec<[&[u8]; 4]> = values.collect();
                 if end == End::Front {
                     values.reverse();
@@ -121,6 +126,7 @@ impl<'a> Edit<'a> {
         let limit = self.limits.chunk();
         let deque = self.deque();
         values.for_each(|value| deque.push(end, value, limit));
+        deque.len()
     }
 
     /// Adds `value` at `end`. Amortised O(1).
@@ -186,7 +192,8 @@ impl<'a> Edit<'a> {
         if let Some(pack) = self.pack() {
             if self.admits(pack, std::iter::once(value)) {
                 let at = pack.frame(index).map_or(pack.bytes().len(), |frame| frame.at);
-                return pack::insert(self.entry, at, &[value]);
+                pack::insert(self.entry, at, &[value]);
+                return;
             }
             self.grow();
         }
