@@ -250,6 +250,7 @@ pub struct Part<'a> {
 
 impl<'a> Part<'a> {
     /// Looks `key` up, to be read and changed. An expired key is removed first.
+    #[inline(always)]
     pub fn slot<'b>(&'b mut self, key: &'b [u8], hash: u64, now: u64) -> Slot<'b>
     where
         'a: 'b,
