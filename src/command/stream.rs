@@ -93,32 +93,41 @@ fn xadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
     if options.id == Some((Id::MIN, Seq::Given)) {
         return Err(Error::Other("ERR The ID specified in XADD must be greater than 0-0"));
     }
-    let found = view(slot.entry(), stream::of)?;
-    if found.is_none() && options.is_no_mkstream {
-        reply.nil();
-        return Ok(Effect::None);
-    }
-    let id = next_id(found, options.id, call.now)?;
-    let size = call.args(first).fold(0_usize, |size, part| size.saturating_add(part.len()));
-    if size > BYTES_MAX {
-        return Err(Error::Other("ERR Elements are too large to be stored"));
+    // What is refused makes no stream, so a missing one is asked first.
+    let next_id = |last: Id| {
+        let id = next_id(last, options.id, call.now)?;
+        let size = || call.args(first).map(<[u8]>::len).sum::<usize>();
+        if call.input.len() > BYTES_MAX && size() > BYTES_MAX {
+            return Err(Error::Other("ERR Elements are too large to be stored"));
+        }
+        Ok(id)
+    };
+    if !slot.exists() {
+        if options.is_no_mkstream {
+            reply.nil();
+            return Ok(Effect::None);
+        }
+        next_id(Id::MIN)?;
     }
     let stream = open(slot, call)?;
+    let id = next_id(stream.log.last_id())?;
     fault::point("stream.made");
     stream.log.append(id, call.args(first), call.stream_node());
     fault::point("stream.add");
-    let trimmed = options.trim.map(|trim| stream.trim(trim)).unwrap_or_default();
-    let is_trimmed = trimmed.count > 0;
-    slot.discard(trimmed);
+    let mut is_trimmed = false;
+    if let Some(trim) = options.trim {
+        let trimmed = stream.trim(trim);
+        is_trimmed = trimmed.count > 0;
+        slot.discard(trimmed);
+    }
     reply.bulk(&id.text());
     Ok(if is_trimmed { Effect::Both(Event("xadd"), Event("xtrim")) } else { Effect::Changed(Event("xadd")) })
 }
 
 /// The ID of a new entry: larger than all before.
-fn next_id(stream: Option<&Stream>, given: Option<(Id, Seq)>, now: u64) -> Result<Id, Error> {
+fn next_id(last: Id, given: Option<(Id, Seq)>, now: u64) -> Result<Id, Error> {
     const TOO_SMALL: Error =
         Error::Other("ERR The ID specified in XADD is equal or smaller than the target stream top item");
-    let last = stream.map_or(Id::MIN, |stream| stream.log.last_id());
     // From here on there is a next one.
     let next = last
         .next()
@@ -133,6 +142,7 @@ fn next_id(stream: Option<&Stream>, given: Option<(Id, Seq)>, now: u64) -> Resul
 }
 
 /// The stream of a slot, which is made when the key is missing.
+#[inline]
 fn open<'a>(slot: &'a mut Slot<'_>, call: &Call<'_>) -> Result<&'a mut Stream, Error> {
     if !slot.exists() {
         slot.insert(stream::create(slot.key(), call.clock()));

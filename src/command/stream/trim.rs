@@ -27,7 +27,17 @@ pub(super) enum Target {
 const BOTH: Error = Error::Other("ERR syntax error, MAXLEN and MINID options at the same time are not compatible");
 
 impl Options {
+    #[inline]
     pub fn parse(call: &Call<'_>, target: Target) -> Result<Self, Error> {
+        // What nearly every XADD says.
+        if target == Target::Add && call.arg(2) == b"*" {
+            return Ok(Self { trim: None, is_no_mkstream: false, id: None, id_at: 2 });
+        }
+        Self::parse_all(call, target)
+    }
+
+    #[inline(never)]
+    fn parse_all(call: &Call<'_>, target: Target) -> Result<Self, Error> {
         let is_add = target == Target::Add;
         let mut it = Self { trim: None, is_no_mkstream: false, id: None, id_at: call.len() };
         let (mut until, mut is_approximate, mut limit, mut references) = (None, false, None, None);
