@@ -9,6 +9,7 @@ use crate::store::stream::NodeLimit;
 use crate::store::uses::idle_seconds;
 use crate::store::{Entry, HashLimits, Limits, ListLimits, SetLimits, ZSetLimits};
 
+use super::keys::is_word;
 use super::{Arguments, Command, Fieldsets};
 
 /// What a command may know of the client that sends it.
@@ -97,8 +98,9 @@ impl<'a> Call<'a> {
     }
 
     /// Whether the argument is this word, in any case.
+    #[inline]
     pub fn is(&self, i: usize, word: &str) -> bool {
-        self.arg(i).eq_ignore_ascii_case(word.as_bytes())
+        is_word(self.arg(i), word)
     }
 
     /// How many elements a command gives that draws random ones: one, or as many as argument 2 says, each once unless

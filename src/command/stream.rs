@@ -14,7 +14,7 @@ use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec};
 use crate::error::Error;
 use crate::fault;
 use crate::reply::Reply;
-use crate::store::stream::{self, BYTES_MAX, Id, Item, Stream};
+use crate::store::stream::{self, BYTES_MAX, Id, Item, Range, Stream};
 use crate::store::{Entry, Slot};
 use id::Seq;
 use trim::{Options, Target};
@@ -162,8 +162,8 @@ fn xrange(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(
         entry,
         call,
         (2, 3),
-        |stream, start, end, count, reply| {
-            stream.log.range(start, end).take(count).try_for_each(|item| write_item(&item, reply));
+        |entries, count, reply| {
+            entries.take(count).try_for_each(|item| write_item(&item, reply));
         },
         reply,
     )
@@ -175,8 +175,8 @@ fn xrevrange(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Resul
         entry,
         call,
         (3, 2),
-        |stream, start, end, count, reply| {
-            stream.log.range(start, end).rev().take(count).try_for_each(|item| write_item(&item, reply));
+        |entries, count, reply| {
+            entries.rev().take(count).try_for_each(|item| write_item(&item, reply));
         },
         reply,
     )
@@ -187,7 +187,7 @@ fn range(
     entry: Option<&Entry>,
     call: &Call<'_>,
     (start, end): (usize, usize),
-    write: impl FnOnce(&Stream, Id, Id, usize, &mut Reply),
+    write: impl FnOnce(Range<'_>, usize, &mut Reply),
     reply: &mut Reply,
 ) -> Result<(), Error> {
     let (start, end) = (id::start(call.arg(start))?, id::end(call.arg(end))?);
@@ -203,16 +203,17 @@ fn range(
         return Ok(());
     };
     let most = match count {
-        None => u64::MAX,
-        Some(count) => count.max(0) as u64,
+        None => usize::MAX,
+        Some(count) => count.max(0) as usize,
     };
     if most == 0 {
         reply.nil_array();
         return Ok(());
     }
-    let count = stream.log.count(start, end, most) as usize;
+    let mut entries = stream.log.range(start, end);
+    let count = entries.count_to(most);
     reply.array(count);
-    write(stream, start, end, count, reply);
+    write(entries, count, reply);
     Ok(())
 }
 

@@ -186,23 +186,40 @@ impl Node {
 
     /// The entries from `start` to `end`, both included.
     pub fn range(&self, start: Id, end: Id) -> Items<'_> {
-        let mut frames = self.frames();
-        if start > self.first {
-            while frames.clone().next().is_some_and(|frame| self.id_in(frame.data) < start) {
-                frames.next();
-            }
-        }
-        if end < self.last {
-            while frames.clone().next_back().is_some_and(|frame| self.id_in(frame.data) > end) {
-                frames.next_back();
-            }
-        }
-        Items { node: self, frames }
+        let from = self.place(start);
+        let to = if start == end {
+            let found = Frames::new(&self.bytes, from, self.bytes.len()).next();
+            found.filter(|frame| self.id_in(frame.data) == end).map_or(from, |frame| frame.end())
+        } else {
+            end.next().map_or(self.bytes.len(), |behind| self.place(behind))
+        };
+        Items { node: self, frames: Frames::new(&self.bytes, from, to) }
     }
 
     /// All entries.
     pub fn items(&self) -> Items<'_> {
         Items { node: self, frames: self.frames() }
+    }
+
+    /// Where the entries with `id` and larger IDs begin: found from the front, or from the back where the ID suggests that
+    /// this is nearer.
+    fn place(&self, id: Id) -> usize {
+        if id <= self.first {
+            return self.body as usize;
+        }
+        let mut place = self.bytes.len();
+        if id > self.last {
+            return place;
+        }
+        let (first, last) = (self.first.as_u128(), self.last.as_u128());
+        let mut frames = self.frames();
+        if id.as_u128() - first <= (last - first) / 2 {
+            return frames.find(|frame| self.id_in(frame.data) >= id).map_or(place, |frame| frame.at);
+        }
+        while let Some(frame) = frames.next_back().filter(|frame| self.id_in(frame.data) >= id) {
+            place = frame.at;
+        }
+        place
     }
 
     fn frames(&self) -> Frames<'_> {
