@@ -40,18 +40,19 @@ mod uncounted {
 
 /// The size of the block that mimalloc gives for a request: four sizes to each doubling, whole pages for large ones.
 #[inline]
-const fn block(size: usize) -> usize {
+pub const fn block(size: usize) -> usize {
     const EXACT: usize = 64;
     const LARGE: usize = 512 * 1024;
     const PAGE: usize = 4096;
-    let step = if size <= EXACT {
-        8
+    // What of the size less one is below the step that it is rounded up to.
+    let below = if size <= EXACT {
+        8 - 1
     } else if size <= LARGE {
-        1 << ((size - 1).ilog2() - 2)
+        usize::MAX >> ((size - 1).leading_zeros() + 3)
     } else {
-        PAGE
+        PAGE - 1
     };
-    (size + step - 1) & !(step - 1)
+    (size.wrapping_sub(1) | below).wrapping_add(1)
 }
 
 /// How long freed memory stays with the process before whoever frees something more gives it back to the system; `None`:

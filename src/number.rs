@@ -26,7 +26,7 @@ pub fn parse_i64(bytes: &[u8]) -> Option<i64> {
             return None;
         }
         // At most 19 digits: the value stays below 10^19, which fits into 64 bits.
-        value = value * 10 + u64::from(digit);
+        value = value.wrapping_mul(10).wrapping_add(digit.into());
     }
     if negative {
         (value <= i64::MIN.unsigned_abs()).then(|| (value as i64).wrapping_neg())
@@ -79,7 +79,8 @@ fn parse_digits(bytes: &[u8]) -> Option<f64> {
         if digit > 9 {
             return None;
         }
-        value = value * 10 + u64::from(digit);
+        // At most 15 digits: it fits.
+        value = value.wrapping_mul(10).wrapping_add(digit.into());
     }
     // The sign of zero counts.
     Some(if negative { -(value as f64) } else { value as f64 })

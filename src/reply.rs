@@ -386,15 +386,20 @@ impl Reply {
 
     #[inline]
     fn head(&mut self, kind: u8, value: i64) {
-        if (0..10).contains(&value) {
-            self.bytes.extend_from_slice(&[kind, b'0' + value as u8, b'\r', b'\n']);
-        } else if (10..100).contains(&value) {
-            self.bytes.extend_from_slice(&[kind, b'0' + (value / 10) as u8, b'0' + (value % 10) as u8, b'\r', b'\n']);
-        } else {
-            self.bytes.push(kind);
-            self.bytes.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-            self.crlf();
-        }
+        write_head(&mut self.bytes, kind, value);
+    }
+}
+
+/// Writes what begins with `kind` and is a number, or says how much follows.
+pub fn write_head(bytes: &mut Vec<u8>, kind: u8, value: i64) {
+    if (0..10).contains(&value) {
+        bytes.extend_from_slice(&[kind, b'0' + value as u8, b'\r', b'\n']);
+    } else if (10..100).contains(&value) {
+        bytes.extend_from_slice(&[kind, b'0' + (value / 10) as u8, b'0' + (value % 10) as u8, b'\r', b'\n']);
+    } else {
+        bytes.push(kind);
+        bytes.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        bytes.extend_from_slice(b"\r\n");
     }
 }
 

@@ -5,9 +5,11 @@ use crate::error::Error;
 use crate::lexer::Span;
 use crate::number;
 use crate::server::Server;
-use crate::store::Entry;
+use crate::store::stream::NodeLimit;
 use crate::store::uses::idle_seconds;
+use crate::store::{Entry, HashLimits, Limits, ListLimits, SetLimits, ZSetLimits};
 
+use super::keys::is_word;
 use super::{Arguments, Command, Fieldsets};
 
 /// What a command may know of the client that sends it.
@@ -96,8 +98,9 @@ impl<'a> Call<'a> {
     }
 
     /// Whether the argument is this word, in any case.
+    #[inline]
     pub fn is(&self, i: usize, word: &str) -> bool {
-        self.arg(i).eq_ignore_ascii_case(word.as_bytes())
+        is_word(self.arg(i), word)
     }
 
     /// How many elements a command gives that draws random ones: one, or as many as argument 2 says, each once unless
@@ -114,8 +117,34 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub fn limits(&self) -> crate::store::Limits {
+    /// The thresholds of the compact encodings, of all types or of one.
+    pub fn limits(&self) -> Limits {
         self.server.limits()
+    }
+
+    #[inline]
+    pub fn list_limits(&self) -> ListLimits {
+        self.server.list_limits()
+    }
+
+    #[inline]
+    pub fn set_limits(&self) -> SetLimits {
+        self.server.set_limits()
+    }
+
+    #[inline]
+    pub fn hash_limits(&self) -> HashLimits {
+        self.server.hash_limits()
+    }
+
+    #[inline]
+    pub fn zset_limits(&self) -> ZSetLimits {
+        self.server.zset_limits()
+    }
+
+    #[inline]
+    pub fn stream_node(&self) -> NodeLimit {
+        self.server.stream_node()
     }
 
     /// Whether answers follow the original Kiba where it differs from Redis.

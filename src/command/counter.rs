@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::number::Extended;
 use crate::reply::Reply;
 use crate::store::string::{Str, text_content};
-use crate::store::{Content, Deadline, Slot};
+use crate::store::{Content, Deadline, Entry, Slot};
 
 pub(super) const SPECS: &[Spec] = &[
     Spec {
@@ -98,9 +98,18 @@ fn incrbyfloat(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Resul
 
 /// Adds to the integer in a slot; a missing key counts as 0. The deadline stays.
 fn add(slot: &mut Slot<'_>, amount: i64, reply: &mut Reply) -> Result<Effect, Error> {
-    let old = view(slot.entry(), Str::of)?.map_or(Ok(0), |value| value.as_int().ok_or(Error::NotAnInteger))?;
-    let new = old.checked_add(amount).ok_or(Error::Overflow)?;
-    put(slot, new, Deadline::Keep);
+    let new = match slot.entry_mut().and_then(Entry::int_mut) {
+        Some(int) => {
+            *int = int.checked_add(amount).ok_or(Error::Overflow)?;
+            *int
+        }
+        None => {
+            let old = view(slot.entry(), Str::of)?.map_or(Ok(0), |value| value.as_int().ok_or(Error::NotAnInteger))?;
+            let new = old.checked_add(amount).ok_or(Error::Overflow)?;
+            slot.set(Content::Int(new), Deadline::Keep);
+            new
+        }
+    };
     reply.integer(new);
     Ok(Effect::Changed(Event("incrby")))
 }
@@ -108,7 +117,8 @@ fn add(slot: &mut Slot<'_>, amount: i64, reply: &mut Reply) -> Result<Effect, Er
 /// Gives a slot an integer: in place where it holds one and the deadline stays.
 #[inline]
 pub(super) fn put(slot: &mut Slot<'_>, value: i64, deadline: Deadline) {
-    if deadline != Deadline::Keep || !slot.entry_mut().is_some_and(|entry| entry.set_int(value)) {
-        slot.set(Content::Int(value), deadline);
+    match slot.entry_mut().and_then(Entry::int_mut) {
+        Some(int) if deadline == Deadline::Keep => *int = value,
+        _ => slot.set(Content::Int(value), deadline),
     }
 }

@@ -89,7 +89,7 @@ fn geoadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Eff
         return Err(Error::Syntax);
     }
     fault::point("geo.add");
-    zset::put(slot, call, conditions, items.into_iter(), reply)
+    zset::put(slot, call, conditions, &items, reply)
 }
 
 /// GEOPOS key member ... -> an array of longitudes and latitudes, nil for each member that is missing.

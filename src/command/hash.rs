@@ -11,7 +11,7 @@ use crate::fault;
 use crate::number::{Extended, parse_i64};
 use crate::reply::{Reply, Resp};
 use crate::store::hash::{self, Edit, FieldDeadline, View};
-use crate::store::{Entry, Limits, Slot};
+use crate::store::{Entry, HashLimits, Slot};
 
 pub(super) const SPECS: &[Spec] = &[
     Spec {
@@ -199,7 +199,7 @@ fn hsetnx(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Eff
         reply.integer(0);
         return Ok(Effect::None);
     }
-    let limits = call.limits();
+    let limits = call.hash_limits();
     edit_or_make(slot, call, &limits)?.set(call.arg(2), call.arg(3));
     reply.integer(1);
     Ok(Effect::Changed(HSET))
@@ -221,7 +221,7 @@ fn hmget(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<()
 
 /// HDEL key field ... -> how many were removed.
 fn hdel(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
-    let limits = call.limits();
+    let limits = call.hash_limits();
     let Some(mut hash) = edit(slot, &limits)? else {
         reply.count(0);
         return Ok(Effect::None);
@@ -287,7 +287,7 @@ fn hincrby(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Ef
         None => 0,
     };
     let new = old.checked_add(amount).ok_or(Error::Overflow)?;
-    let limits = call.limits();
+    let limits = call.hash_limits();
     let mut text = itoa::Buffer::new();
     let mut hash = edit_or_make(slot, call, &limits)?;
     hash.put(call.arg(2), text.format(new).as_bytes(), FieldDeadline::Keep);
@@ -306,7 +306,7 @@ fn hincrbyfloat(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Resu
         None => Extended::from_i64(0),
     };
     let new = old.plus(amount).ok_or(Error::Other("ERR increment would produce NaN or Infinity"))?.format();
-    let limits = call.limits();
+    let limits = call.hash_limits();
     edit_or_make(slot, call, &limits)?.put(call.arg(2), new.as_bytes(), FieldDeadline::Keep);
     reply.bulk(new.as_bytes());
     Ok(Effect::Changed(Event("hincrbyfloat")))
@@ -376,14 +376,18 @@ pub(super) fn view<'a>(entry: Option<&'a Entry>, call: &Call<'_>) -> Result<Opti
 
 /// As [`view`], to change it.
 #[inline]
-pub(super) fn edit<'a>(slot: &'a mut Slot<'_>, limits: &'a Limits) -> Result<Option<Edit<'a>>, Error> {
+pub(super) fn edit<'a>(slot: &'a mut Slot<'_>, limits: &'a HashLimits) -> Result<Option<Edit<'a>>, Error> {
     let now = slot.now();
     typed::edit(slot, limits, |entry, limits| Edit::of(entry, limits, now))
 }
 
 /// As [`edit`], of a hash that is made when the key is missing: something must be set then.
 #[inline]
-pub(super) fn edit_or_make<'a>(slot: &'a mut Slot<'_>, call: &Call<'_>, limits: &'a Limits) -> Result<Edit<'a>, Error> {
+pub(super) fn edit_or_make<'a>(
+    slot: &'a mut Slot<'_>,
+    call: &Call<'_>,
+    limits: &'a HashLimits,
+) -> Result<Edit<'a>, Error> {
     if !slot.exists() {
         slot.insert(hash::create(slot.key(), call.clock()));
     }
@@ -405,7 +409,7 @@ fn set_all(slot: &mut Slot<'_>, call: &Call<'_>) -> Result<usize, Error> {
     if !call.len().is_multiple_of(2) {
         return Err(call.arity_error());
     }
-    let limits = call.limits();
+    let limits = call.hash_limits();
     let mut hash = edit_or_make(slot, call, &limits)?;
     hash.expect(call.len() / 2 - 1);
     fault::point("hash.made");

@@ -279,7 +279,7 @@ fn hsetex(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Eff
         reply.integer(0);
         return Ok(Effect::None);
     }
-    let limits = call.limits();
+    let limits = call.hash_limits();
     edit_or_make(slot, call, &limits)?.expect(names().len());
     let (keep, new) = match options.deadline {
         SetDeadline::Clear => (FieldDeadline::Clear, None),
@@ -308,7 +308,7 @@ fn hsetex(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Eff
 
 /// Lets `change` edit the hash in a slot and set deadlines. An emptied hash goes.
 fn change(slot: &mut Slot<'_>, call: &Call<'_>, change: impl FnOnce(&mut Edit<'_>)) {
-    let limits = call.limits();
+    let limits = call.hash_limits();
     let is_emptied = slot.retime(|entry| {
         let mut hash = Edit::of(entry, &limits, call.now).expect("the type has been checked");
         change(&mut hash);

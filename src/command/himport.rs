@@ -94,7 +94,7 @@ fn set(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect
     }
     view(slot.entry(), call)?;
     slot.remove();
-    let limits = call.limits();
+    let limits = call.hash_limits();
     let mut hash = edit_or_make(slot, call, &limits)?;
     hash.expect(fieldset.fields.len());
     for (field, value) in fieldset.iter().zip(call.args(4)) {

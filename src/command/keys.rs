@@ -29,9 +29,21 @@ impl<'a> Arguments<'a> {
     }
 
     /// Whether argument `i` is this word, in any case.
+    #[inline]
     pub fn is(self, i: usize, word: &str) -> bool {
-        self.get(i).is_some_and(|argument| argument.eq_ignore_ascii_case(word.as_bytes()))
+        self.get(i).is_some_and(|argument| is_word(argument, word))
     }
+}
+
+/// Whether an argument is this word, in any case. Most are not, which the length and the first letter tell.
+#[inline]
+pub fn is_word(argument: &[u8], word: &str) -> bool {
+    #[inline(never)]
+    fn is_same(argument: &[u8], word: &[u8]) -> bool {
+        argument.iter().zip(word).all(|(a, b)| a.eq_ignore_ascii_case(b))
+    }
+    let first = |text: &[u8]| text.first().map(u8::to_ascii_lowercase);
+    argument.len() == word.len() && first(argument) == first(word.as_bytes()) && is_same(argument, word.as_bytes())
 }
 
 /// One key of a request: which argument, where, and its hash.

@@ -16,7 +16,7 @@ use crate::fault;
 use crate::number::parse_i64;
 use crate::reply::Reply;
 use crate::store::list::{self, Edit, End, View};
-use crate::store::{Entry, Limits, Slot};
+use crate::store::{Entry, ListLimits, Slot};
 
 pub(super) const SPECS: &[Spec] = &[
     Spec {
@@ -208,7 +208,7 @@ fn lmpop(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Ef
     for i in 0..slots.len() {
         let key = slots.key(i);
         let effect = slots.with(i, |slot| {
-            let limits = call.limits();
+            let limits = call.list_limits();
             let Some(list) = edit(slot, &limits, Edit::of)? else { return Ok(None) };
             reply.array(2);
             reply.bulk(key);
@@ -295,7 +295,7 @@ fn lpos(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(),
 
 /// LSET key index element -> OK.
 fn lset(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
-    let limits = call.limits();
+    let limits = call.list_limits();
     let mut list = edit(slot, &limits, Edit::of)?.ok_or(Error::NoSuchKey)?;
     let index = position(call.integer(2)?, list.len());
     if !index.is_some_and(|index| list.set(index, call.arg(3))) {
@@ -312,7 +312,7 @@ fn linsert(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Ef
         () if call.is(2, "after") => 1,
         () => return Err(Error::Syntax),
     };
-    let limits = call.limits();
+    let limits = call.list_limits();
     let Some(mut list) = edit(slot, &limits, Edit::of)? else {
         reply.count(0);
         return Ok(Effect::None);
@@ -334,7 +334,7 @@ fn lrem(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
         count @ 1.. => (count as usize, End::Front),
         count => (count.unsigned_abs() as usize, End::Back),
     };
-    let limits = call.limits();
+    let limits = call.list_limits();
     let removed = match edit(slot, &limits, Edit::of)? {
         Some(mut list) => list.remove_equal(call.arg(3), max, end),
         None => 0,
@@ -350,7 +350,7 @@ fn lrem(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
 /// LTRIM key start stop -> OK. Keeps what LRANGE would return.
 fn ltrim(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
     let (start, stop) = (call.integer(2)?, call.integer(3)?);
-    let limits = call.limits();
+    let limits = call.list_limits();
     let list = edit(slot, &limits, Edit::of)?;
     reply.ok();
     let Some(mut list) = list else { return Ok(Effect::None) };
@@ -362,7 +362,7 @@ fn ltrim(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effe
 }
 
 fn push(slot: &mut Slot<'_>, end: End, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
-    reply.count(push_to(slot, end, call.args(2), &call.limits(), call)?);
+    reply.count(push_to(slot, end, call.args(2), &call.list_limits(), call)?);
     Ok(Effect::Changed(pushed(end)))
 }
 
@@ -379,7 +379,7 @@ fn push_to<'a>(
     slot: &mut Slot<'_>,
     end: End,
     values: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
-    limits: &Limits,
+    limits: &ListLimits,
     call: &Call<'_>,
 ) -> Result<usize, Error> {
     if !slot.exists() {
@@ -387,9 +387,9 @@ fn push_to<'a>(
     }
     let mut list = edit(slot, limits, Edit::of)?.expect("just made");
     fault::point("list.made");
-    list.push_all(end, values);
+    let len = list.push_all(end, values);
     fault::point("list.push");
-    Ok(list.len())
+    Ok(len)
 }
 
 fn pop(slot: &mut Slot<'_>, end: End, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
@@ -398,7 +398,7 @@ fn pop(slot: &mut Slot<'_>, end: End, call: &Call<'_>, reply: &mut Reply) -> Res
         3 => Some(parse_i64(call.arg(2)).and_then(|count| usize::try_from(count).ok()).ok_or(Error::MustBePositive)?),
         _ => return Err(call.arity_error()),
     };
-    let limits = call.limits();
+    let limits = call.list_limits();
     let Some(mut list) = edit(slot, &limits, Edit::of)? else {
         if count.is_some() {
             reply.nil_array()

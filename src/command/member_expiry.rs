@@ -140,7 +140,7 @@ fn saddex(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Eff
     }
     let new = deadline(Unit::Seconds, at, call)?;
     let members = || call.args(at + 1);
-    let limits = call.limits();
+    let limits = call.set_limits();
     let mut added = 0;
     let mut expiring = Vec::with_capacity(members().len());
     {

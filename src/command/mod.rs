@@ -531,7 +531,7 @@ impl<'a> Entries<'a> {
 }
 
 /// The slot of a key in the part where it belongs. Finding the key is an access.
-#[inline]
+#[inline(always)]
 pub fn slot<'a>(part: &'a mut Part<'_>, key: Key, call: &Call<'a>) -> Slot<'a> {
     let slot = part.slot(call.arg(key.arg as usize), key.hash, call.now);
     if let Some(entry) = slot.entry() {

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::fault;
 use crate::reply::Reply;
 use crate::store::set::{self, Edit, View};
-use crate::store::{Entry, Limits, Slot};
+use crate::store::{Entry, SetLimits, Slot};
 
 pub(super) const SPECS: &[Spec] = &[
     Spec {
@@ -102,7 +102,7 @@ pub(super) const SPECS: &[Spec] = &[
 
 /// SADD key member ... -> how many were added; in the original dialect the set's new size.
 fn sadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
-    let limits = call.limits();
+    let limits = call.set_limits();
     let mut set = edit_or_make(slot, call, 2, &limits)?;
     fault::point("set.made");
     let added = call.args(2).filter(|member| set.add(member)).inspect(|_| fault::point("set.add")).count();
@@ -115,7 +115,7 @@ pub(super) fn edit_or_make<'a>(
     slot: &'a mut Slot<'_>,
     call: &Call<'_>,
     first: usize,
-    limits: &'a Limits,
+    limits: &'a SetLimits,
 ) -> Result<Edit<'a>, Error> {
     let count = call.len() - first;
     if !slot.exists() {
@@ -128,7 +128,7 @@ pub(super) fn edit_or_make<'a>(
 
 /// SREM key member ... -> how many were removed.
 fn srem(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
-    let limits = call.limits();
+    let limits = call.set_limits();
     let Some(mut set) = edit(slot, &limits, Edit::of)? else {
         reply.count(0);
         return Ok(Effect::None);
@@ -194,7 +194,7 @@ fn smove(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Ef
     if !is_member || slots.key(0) == slots.key(1) {
         return Ok(Effects::new());
     }
-    let limits = call.limits();
+    let limits = call.set_limits();
     slots.with(0, |slot| {
         if let Ok(Some(mut set)) = edit(slot, &limits, Edit::of)
             && set.remove(member)

@@ -338,14 +338,14 @@ struct Output<'a> {
     /// The list that STORE makes.
     list: Option<Entry>,
     call: &'a Call<'a>,
-    limits: crate::store::Limits,
+    limits: crate::store::ListLimits,
     count: usize,
 }
 
 impl<'a> Output<'a> {
     fn new(call: &'a Call<'a>, options: &Options<'_>, reply: &'a mut Reply) -> Self {
         let list = options.target.map(|target| list::create(call.arg(target), call.clock()));
-        Self { reply, list, call, limits: call.limits(), count: 0 }
+        Self { reply, list, call, limits: call.list_limits(), count: 0 }
     }
 
     /// As many values follow.

@@ -14,7 +14,7 @@ use super::{Arity, Call, Effect, Event, Flags, Keys, Run, Spec};
 use crate::error::Error;
 use crate::fault;
 use crate::reply::Reply;
-use crate::store::stream::{self, BYTES_MAX, Id, Item, Stream};
+use crate::store::stream::{self, BYTES_MAX, Id, Item, Range, Stream};
 use crate::store::{Entry, Slot};
 use id::Seq;
 use trim::{Options, Target};
@@ -93,32 +93,41 @@ fn xadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
     if options.id == Some((Id::MIN, Seq::Given)) {
         return Err(Error::Other("ERR The ID specified in XADD must be greater than 0-0"));
     }
-    let found = view(slot.entry(), stream::of)?;
-    if found.is_none() && options.is_no_mkstream {
-        reply.nil();
-        return Ok(Effect::None);
-    }
-    let id = next_id(found, options.id, call.now)?;
-    let size = call.args(first).fold(0_usize, |size, part| size.saturating_add(part.len()));
-    if size > BYTES_MAX {
-        return Err(Error::Other("ERR Elements are too large to be stored"));
+    // What is refused makes no stream, so a missing one is asked first.
+    let next_id = |last: Id| {
+        let id = next_id(last, options.id, call.now)?;
+        let size = || call.args(first).map(<[u8]>::len).sum::<usize>();
+        if call.input.len() > BYTES_MAX && size() > BYTES_MAX {
+            return Err(Error::Other("ERR Elements are too large to be stored"));
+        }
+        Ok(id)
+    };
+    if !slot.exists() {
+        if options.is_no_mkstream {
+            reply.nil();
+            return Ok(Effect::None);
+        }
+        next_id(Id::MIN)?;
     }
     let stream = open(slot, call)?;
+    let id = next_id(stream.log.last_id())?;
     fault::point("stream.made");
-    stream.log.append(id, call.args(first), call.limits().stream_node);
+    stream.log.append(id, call.args(first), call.stream_node());
     fault::point("stream.add");
-    let trimmed = options.trim.map(|trim| stream.trim(trim)).unwrap_or_default();
-    let is_trimmed = trimmed.count > 0;
-    slot.discard(trimmed);
+    let mut is_trimmed = false;
+    if let Some(trim) = options.trim {
+        let trimmed = stream.trim(trim);
+        is_trimmed = trimmed.count > 0;
+        slot.discard(trimmed);
+    }
     reply.bulk(&id.text());
     Ok(if is_trimmed { Effect::Both(Event("xadd"), Event("xtrim")) } else { Effect::Changed(Event("xadd")) })
 }
 
 /// The ID of a new entry: larger than all before.
-fn next_id(stream: Option<&Stream>, given: Option<(Id, Seq)>, now: u64) -> Result<Id, Error> {
+fn next_id(last: Id, given: Option<(Id, Seq)>, now: u64) -> Result<Id, Error> {
     const TOO_SMALL: Error =
         Error::Other("ERR The ID specified in XADD is equal or smaller than the target stream top item");
-    let last = stream.map_or(Id::MIN, |stream| stream.log.last_id());
     // From here on there is a next one.
     let next = last
         .next()
@@ -133,6 +142,7 @@ fn next_id(stream: Option<&Stream>, given: Option<(Id, Seq)>, now: u64) -> Resul
 }
 
 /// The stream of a slot, which is made when the key is missing.
+#[inline]
 fn open<'a>(slot: &'a mut Slot<'_>, call: &Call<'_>) -> Result<&'a mut Stream, Error> {
     if !slot.exists() {
         slot.insert(stream::create(slot.key(), call.clock()));
@@ -152,8 +162,8 @@ fn xrange(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Result<(
         entry,
         call,
         (2, 3),
-        |stream, start, end, count, reply| {
-            stream.log.range(start, end).take(count).try_for_each(|item| write_item(&item, reply));
+        |entries, count, reply| {
+            entries.take(count).try_for_each(|item| write_item(&item, reply));
         },
         reply,
     )
@@ -165,8 +175,8 @@ fn xrevrange(entry: Option<&Entry>, call: &Call<'_>, reply: &mut Reply) -> Resul
         entry,
         call,
         (3, 2),
-        |stream, start, end, count, reply| {
-            stream.log.range(start, end).rev().take(count).try_for_each(|item| write_item(&item, reply));
+        |entries, count, reply| {
+            entries.rev().take(count).try_for_each(|item| write_item(&item, reply));
         },
         reply,
     )
@@ -177,7 +187,7 @@ fn range(
     entry: Option<&Entry>,
     call: &Call<'_>,
     (start, end): (usize, usize),
-    write: impl FnOnce(&Stream, Id, Id, usize, &mut Reply),
+    write: impl FnOnce(Range<'_>, usize, &mut Reply),
     reply: &mut Reply,
 ) -> Result<(), Error> {
     let (start, end) = (id::start(call.arg(start))?, id::end(call.arg(end))?);
@@ -193,16 +203,17 @@ fn range(
         return Ok(());
     };
     let most = match count {
-        None => u64::MAX,
-        Some(count) => count.max(0) as u64,
+        None => usize::MAX,
+        Some(count) => count.max(0) as usize,
     };
     if most == 0 {
         reply.nil_array();
         return Ok(());
     }
-    let count = stream.log.count(start, end, most) as usize;
+    let mut entries = stream.log.range(start, end);
+    let count = entries.count_to(most);
     reply.array(count);
-    write(stream, start, end, count, reply);
+    write(entries, count, reply);
     Ok(())
 }
 

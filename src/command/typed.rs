@@ -1,7 +1,7 @@
 //! The value of a key as the type that a command is about.
 
 use crate::error::Error;
-use crate::store::{Entry, Limits, Slot};
+use crate::store::{Entry, Slot};
 
 /// What `of` sees in the entry; `None` when the key is missing.
 ///
@@ -17,10 +17,10 @@ pub fn view<'a, V>(entry: Option<&'a Entry>, of: impl FnOnce(&'a Entry) -> Optio
 /// # Errors
 /// As for [`view`].
 #[inline]
-pub fn edit<'a, E>(
+pub fn edit<'a, L, E>(
     slot: &'a mut Slot<'_>,
-    limits: &'a Limits,
-    of: impl FnOnce(&'a mut Entry, &'a Limits) -> Option<E>,
+    limits: &'a L,
+    of: impl FnOnce(&'a mut Entry, &'a L) -> Option<E>,
 ) -> Result<Option<E>, Error> {
     slot.entry_mut().map(|entry| of(entry, limits).ok_or(Error::WrongType)).transpose()
 }

@@ -12,7 +12,7 @@ use super::typed::{edit, view};
 use super::{Arity, Call, Effect, Effects, Event, Flags, Keys, Run, Slots, Spec, scan};
 use crate::error::Error;
 use crate::fault;
-use crate::number::{format_f64, parse_f64, parse_i64};
+use crate::number::{format_f64, parse_f64};
 use crate::reply::{Reply, Resp};
 use crate::store::zset::{self, Change, Edit, Item, View};
 use crate::store::{Deadline, Entry, Slot};
@@ -119,24 +119,23 @@ fn zadd(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
         return increment(slot, call, conditions, by, call.arg(first + 1), reply);
     }
     // All scores are looked at before anything changes.
-    let mut scores = SmallVec::<[f64; 4]>::new();
-    for i in (first..call.len()).step_by(2) {
-        scores.push(score(call.arg(i)).ok_or(Error::NotAFloat)?);
+    let mut items = SmallVec::<[(f64, &[u8]); 4]>::new();
+    let mut rest = call.args(first);
+    while let (Some(score), Some(member)) = (rest.next(), rest.next()) {
+        items.push((parse_f64(score).ok_or(Error::NotAFloat)?, member));
     }
-    let members = (first + 1..call.len()).step_by(2).map(|i| call.arg(i));
-    put(slot, call, conditions, scores.into_iter().zip(members), reply)
+    put(slot, call, conditions, &items, reply)
 }
 
 /// Adds scores and members as ZADD does.
-#[inline]
-pub(super) fn put<'a>(
+pub(super) fn put(
     slot: &mut Slot<'_>,
     call: &Call<'_>,
     conditions: Conditions,
-    items: impl ExactSizeIterator<Item = (f64, &'a [u8])>,
+    items: &[(f64, &[u8])],
     reply: &mut Reply,
 ) -> Result<Effect, Error> {
-    let limits = call.limits();
+    let limits = call.zset_limits();
     if !slot.exists() {
         if conditions.xx {
             reply.count(0);
@@ -147,7 +146,7 @@ pub(super) fn put<'a>(
     let mut zset = edit(slot, &limits, Edit::of)?.expect("just made");
     zset.expect(items.len());
     let (mut added, mut updated) = (0, 0);
-    for (score, member) in items {
+    for &(score, member) in items {
         match zset.update(member, |old| conditions.allow(old, score).then_some(score)) {
             Change::None => {}
             Change::Added => added += 1,
@@ -163,7 +162,7 @@ pub(super) fn put<'a>(
 fn zincrby(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
     // A word that ZADD takes for an option is one here too, and then something is missing.
     Conditions::parse(call)?;
-    let by = score(call.arg(2)).ok_or(Error::NotAFloat)?;
+    let by = parse_f64(call.arg(2)).ok_or(Error::NotAFloat)?;
     increment(slot, call, Conditions::default(), by, call.arg(3), reply)
 }
 
@@ -175,7 +174,7 @@ fn increment(
     member: &[u8],
     reply: &mut Reply,
 ) -> Result<Effect, Error> {
-    let limits = call.limits();
+    let limits = call.zset_limits();
     if !slot.exists() {
         if conditions.xx {
             reply.nil();
@@ -208,7 +207,7 @@ fn increment(
 
 /// ZREM key member ... -> how many were removed.
 fn zrem(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effect, Error> {
-    let limits = call.limits();
+    let limits = call.zset_limits();
     let Some(mut zset) = edit(slot, &limits, Edit::of)? else {
         reply.count(0);
         return Ok(Effect::None);
@@ -363,18 +362,6 @@ impl Conditions {
             None => !self.xx,
             Some(old) => !(self.nx || self.lt && new >= old || self.gt && new <= old),
         }
-    }
-}
-
-/// Reads a score.
-#[inline]
-fn score(bytes: &[u8]) -> Option<f64> {
-    match bytes {
-        // What most scores are, and exact: up to 15 digits.
-        [b'1'..=b'9', rest @ ..] if rest.len() < 15 && rest.iter().all(u8::is_ascii_digit) => {
-            parse_i64(bytes).map(|int| int as f64)
-        }
-        _ => parse_f64(bytes),
     }
 }
 

@@ -9,29 +9,28 @@ use crate::store::{Heard, Part};
 #[derive(Clone, Copy, Debug)]
 pub struct Changed<'a> {
     pub bytes: &'a [u8],
-    pub hash: u64,
     /// Whether it was there before; of no matter unless somebody listens for new keys.
     pub existed: bool,
     /// The client that asked for it.
     pub by: u64,
 }
 
-/// Applies a command's effect on a key of `part`.
+/// Applies a command's effect on the key of `part` with this hash. `key` is asked where somebody listens.
 #[inline]
-pub fn apply(part: &mut Part<'_>, key: Changed<'_>, effect: Effect) {
+pub fn apply<'a>(part: &mut Part<'_>, hash: u64, effect: Effect, key: impl FnOnce() -> Changed<'a>) {
     if matches!(effect, Effect::None | Effect::Quiet) {
         return;
     }
     fault::point("apply.before");
-    part.side.touch(key.hash);
+    part.side.touch(hash);
     if part.env.heard().is_any() {
-        announce(part, key, effect);
+        announce(part, hash, effect, key());
     }
 }
 
 /// Tells those who listen to keyspace events, and those who keep copies of the key.
 #[cold]
-fn announce(part: &mut Part<'_>, key: Changed<'_>, effect: Effect) {
+fn announce(part: &mut Part<'_>, hash: u64, effect: Effect, key: Changed<'_>) {
     let (event, then) = match effect {
         Effect::None | Effect::Quiet => return,
         Effect::Changed(event) => (event, None),
@@ -45,7 +44,7 @@ fn announce(part: &mut Part<'_>, key: Changed<'_>, effect: Effect) {
     if !env.heard().has(Heard::EVENTS) {
         return;
     }
-    let exists = part.table.find_key(key.hash, key.bytes).is_some();
+    let exists = part.table.find_key(hash, key.bytes).is_some();
     if exists && !key.existed && !comes_late(event) {
         env.event(db, key.bytes, "new");
     }

@@ -274,8 +274,8 @@ impl Draw<'_> {
         space.write(id.db, id.index as usize, &mut |mut part| {
             gone = part.evict(key, hash, |entry| self.may_go(entry) && self.score(entry) >= score);
             if gone.is_some() {
-                let changed = Changed { bytes: key, hash, existed: true, by: 0 };
-                apply(&mut part, changed, Effect::Changed(Event("evicted")));
+                let changed = || Changed { bytes: key, existed: true, by: 0 };
+                apply(&mut part, hash, Effect::Changed(Event("evicted")), changed);
                 ready.collect(&mut part);
             }
         });

@@ -57,7 +57,7 @@ pub fn write(
     let mark = reply.mark();
     remember(std::slice::from_ref(&key), call);
     let guard = Changing(&mut *part, key.hash);
-    let slot = crate::command::slot(guard.0, key, call);
+    let mut slot = crate::command::slot(guard.0, key, call);
     let existed = slot.exists();
     let outcome = slot.guarded(|slot| {
         fault::point("write.before");
@@ -66,7 +66,7 @@ pub fn write(
         outcome
     });
     match outcome {
-        Ok(effect) => apply(guard.0, changed(key, existed, call), effect),
+        Ok(effect) => apply(guard.0, key.hash, effect, || changed(key, existed, call)),
         Err(error) => {
             reply.rewind(mark);
             reply.fail(error);
@@ -160,13 +160,13 @@ pub fn apply_all(
         let existed = !is_replaced && existed.get(i).is_none_or(|&existed| existed);
         let mut part = parts.part(key.elsewhere.unwrap_or(call.db), key.hash);
         fault::point("apply.between");
-        apply(&mut part, changed(key, existed, call), effect);
+        apply(&mut part, key.hash, effect, || changed(key, existed, call));
         ready.collect(&mut part);
     }
 }
 
 fn changed<'a>(key: Key, existed: bool, call: &Call<'a>) -> Changed<'a> {
-    Changed { bytes: call.arg(key.arg as usize), hash: key.hash, existed, by: call.asker.client }
+    Changed { bytes: call.arg(key.arg as usize), existed, by: call.asker.client }
 }
 
 /// Which keys exist, where somebody listens to events; nothing otherwise.

@@ -39,7 +39,7 @@ use tracking::Tracking;
 use crate::config::{Config, Events};
 use crate::log::Log;
 use crate::store::stream::NodeLimit;
-use crate::store::{Env, Heard, KeyHasher, Limits, Uses};
+use crate::store::{Env, HashLimits, Heard, KeyHasher, Limits, ListLimits, SetLimits, Uses, ZSetLimits};
 use crate::sync::{Arc, AtomicBool};
 
 /// How long freed memory is kept for what comes next, where no keeper gives it back.
@@ -143,18 +143,48 @@ impl Server {
 
     /// The thresholds of the compact encodings, as configured now.
     pub fn limits(&self) -> Limits {
-        let config = &self.config;
         Limits {
-            list_max_listpack_size: config.list_max_listpack_size(),
-            set_max_intset_entries: config.set_max_intset_entries(),
-            set_max_listpack_entries: config.set_max_listpack_entries(),
-            set_max_listpack_value: config.set_max_listpack_value(),
-            hash_max_listpack_entries: config.hash_max_listpack_entries(),
-            hash_max_listpack_value: config.hash_max_listpack_value(),
-            zset_max_listpack_entries: config.zset_max_listpack_entries(),
-            zset_max_listpack_value: config.zset_max_listpack_value(),
-            stream_node: NodeLimit { bytes: config.stream_node_max_bytes(), entries: config.stream_node_max_entries() },
+            list: self.list_limits(),
+            set: self.set_limits(),
+            hash: self.hash_limits(),
+            zset: self.zset_limits(),
+            stream_node: self.stream_node(),
         }
+    }
+
+    #[inline]
+    pub fn list_limits(&self) -> ListLimits {
+        ListLimits { max_listpack_size: self.config.list_max_listpack_size() }
+    }
+
+    #[inline]
+    pub fn set_limits(&self) -> SetLimits {
+        SetLimits {
+            max_intset_entries: self.config.set_max_intset_entries(),
+            max_listpack_entries: self.config.set_max_listpack_entries(),
+            max_listpack_value: self.config.set_max_listpack_value(),
+        }
+    }
+
+    #[inline]
+    pub fn hash_limits(&self) -> HashLimits {
+        HashLimits {
+            max_listpack_entries: self.config.hash_max_listpack_entries(),
+            max_listpack_value: self.config.hash_max_listpack_value(),
+        }
+    }
+
+    #[inline]
+    pub fn zset_limits(&self) -> ZSetLimits {
+        ZSetLimits {
+            max_listpack_entries: self.config.zset_max_listpack_entries(),
+            max_listpack_value: self.config.zset_max_listpack_value(),
+        }
+    }
+
+    #[inline]
+    pub fn stream_node(&self) -> NodeLimit {
+        NodeLimit { bytes: self.config.stream_node_max_bytes(), entries: self.config.stream_node_max_entries() }
     }
 
     /// Whether a command that may need memory can run as things are. Looks at all of the memory only near the limit.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::config::Limit;
-use crate::reply::{Reply, Resp};
+use crate::reply::{Reply, Resp, write_head};
 use crate::store::SharedBytes;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
@@ -27,13 +27,10 @@ impl Message {
         /// Room for the head of a bulk string and the line break behind it.
         const HEAD: usize = 16;
         let mut bytes = Vec::with_capacity(HEAD + parts.iter().map(|part| part.len() + HEAD).sum::<usize>());
-        let mut digits = itoa::Buffer::new();
-        bytes.extend_from_slice(digits.format(parts.len()).as_bytes());
+        bytes.extend_from_slice(itoa::Buffer::new().format(parts.len()).as_bytes());
         bytes.extend_from_slice(b"\r\n");
         for part in parts {
-            bytes.push(b'$');
-            bytes.extend_from_slice(digits.format(part.len()).as_bytes());
-            bytes.extend_from_slice(b"\r\n");
+            write_head(&mut bytes, b'$', part.len() as i64);
             bytes.extend_from_slice(part);
             bytes.extend_from_slice(b"\r\n");
         }

@@ -4,14 +4,17 @@
 //! entry's, and a key of 16 bytes with a value of 32 costs 56 bytes plus its slot.
 //!
 //! ```text
-//! offset 0   u32  meta   bits 0-3 kind, 4 has a deadline, 5 long key, 6 on the expiry wheel,
+//! offset 0   u32  meta   bits 0-3 kind (3 has a word), 4 has a deadline, 5 long key, 6 on the expiry wheel,
 //!                        7 parts with deadlines, 8-31 access clock
 //!        4   u32  lens   bits 0-11 key length, 12-31 inline value length
 //!        8   u64  deadline in ms since the Unix epoch      (only with bit 4)
 //!        .   u64  word: an integer or an owning pointer    (only for the kinds that have one)
 //!        .   u64  key length                               (only with bit 5: keys of 4,096 bytes and more)
-//!        .   key bytes, then the inline value's bytes; the whole is rounded up to 8
+//!        .   key bytes, then the inline value's bytes; the whole is rounded up to a block of the allocator
 //! ```
+//!
+//! What the allocator would add to an entry anyway belongs to the entry, so that one that grows by a few bytes, as most
+//! do, asks for more once in a while and not each time.
 //!
 //! This module owns the raw allocation; everything it exports is safe. The tests compare it with a safe
 //! twin (`Twin`) on random inputs.
@@ -25,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::{Object, timed};
+use crate::memory::block;
 
 /// A string value too large to live in its entry. Shared, so that a reply can outlive the key's lock.
 pub type SharedBytes = Arc<Vec<u8>>;
@@ -41,6 +45,8 @@ pub const INLINE_MAX: usize = (1 << 20) - 1;
 const KEY_LEN_MAX: usize = (1 << 12) - 1;
 const HEADER: usize = 8;
 const KIND_MASK: u32 = 0xF;
+/// The bit of all kinds that have a word.
+const WITH_WORD: u32 = 1 << 3;
 const HAS_DEADLINE: u32 = 1 << 4;
 const LONG_KEY: u32 = 1 << 5;
 const ON_WHEEL: u32 = 1 << 6;
@@ -56,47 +62,47 @@ pub const CLOCK_MASK: u32 = 0x00FF_FFFF;
 pub enum Kind {
     /// A string of at most [`INLINE_STRING_MAX`] bytes, inline.
     Bytes = 0,
-    /// A string that is the canonical text of an `i64`, kept as the number.
-    Int = 1,
-    /// A larger string, behind a [`SharedBytes`].
-    Shared = 2,
-    /// A small list, inline as a pack.
-    ListPack = 3,
-    /// A small set, inline as a pack.
-    SetPack = 4,
-    /// A set of integers, inline as a sorted array.
-    IntSet = 5,
-    /// A small hash, inline as a pack of alternating fields and values.
-    HashPack = 6,
-    /// Anything larger: a boxed [`Object`], which knows its own type.
-    Boxed = 7,
-    /// A small hash whose fields may have deadlines, inline as a pack of triples.
-    HashTimed = 9,
-    /// A small sorted set, inline as a pack of alternating members and scores.
-    ZSetPack = 8,
     /// As `Bytes`, of a string that was changed in place since it was set: OBJECT ENCODING tells them apart.
-    Edited = 10,
+    Edited = 1,
+    /// A small list, inline as a pack.
+    ListPack = 2,
+    /// A small set, inline as a pack.
+    SetPack = 3,
+    /// A set of integers, inline as a sorted array.
+    IntSet = 4,
+    /// A small hash, inline as a pack of alternating fields and values.
+    HashPack = 5,
+    /// A small hash whose fields may have deadlines, inline as a pack of triples.
+    HashTimed = 6,
+    /// A small sorted set, inline as a pack of alternating members and scores.
+    ZSetPack = 7,
+    /// A string that is the canonical text of an `i64`, kept as the number.
+    Int = WITH_WORD as u8,
+    /// A larger string, behind a [`SharedBytes`].
+    Shared = WITH_WORD as u8 + 1,
+    /// Anything larger: a boxed [`Object`], which knows its own type.
+    Boxed = WITH_WORD as u8 + 2,
 }
 
 impl Kind {
     fn from_meta(meta: u32) -> Self {
         match meta & KIND_MASK {
             0 => Self::Bytes,
-            1 => Self::Int,
-            2 => Self::Shared,
-            3 => Self::ListPack,
-            4 => Self::SetPack,
-            5 => Self::IntSet,
-            6 => Self::HashPack,
-            9 => Self::HashTimed,
-            8 => Self::ZSetPack,
-            10 => Self::Edited,
+            1 => Self::Edited,
+            2 => Self::ListPack,
+            3 => Self::SetPack,
+            4 => Self::IntSet,
+            5 => Self::HashPack,
+            6 => Self::HashTimed,
+            7 => Self::ZSetPack,
+            8 => Self::Int,
+            9 => Self::Shared,
             _ => Self::Boxed,
         }
     }
 
     const fn has_word(self) -> bool {
-        matches!(self, Self::Int | Self::Shared | Self::Boxed)
+        self as u32 & WITH_WORD != 0
     }
 }
 
@@ -182,14 +188,15 @@ struct Shape {
 
 impl Shape {
     const fn new(has_deadline: bool, has_word: bool, key_len: usize, value_len: usize) -> Self {
-        let word = HEADER + if has_deadline { 8 } else { 0 };
-        let long = word + if has_word { 8 } else { 0 };
-        let key = long + if key_len > KEY_LEN_MAX { 8 } else { 0 };
-        Self { word, key, key_len, value: key + key_len, value_len }
+        let word = word_at(has_deadline);
+        let key = word + 8 * has_word as usize + 8 * (key_len > KEY_LEN_MAX) as usize;
+        // No allocation is as long as to wrap.
+        Self { word, key, key_len, value: key.wrapping_add(key_len), value_len }
     }
 
+    #[inline]
     const fn size(self) -> usize {
-        (self.value + self.value_len).next_multiple_of(8)
+        block(self.value + self.value_len)
     }
 
     fn layout(self) -> Layout {
@@ -252,7 +259,7 @@ impl Entry {
         {
             let old = self.shape();
             let new = Shape { value_len: bytes.len(), ..old };
-            if bytes.len() <= INLINE_MAX && new.size() == old.size() {
+            if bytes.len() == old.value_len || bytes.len() <= INLINE_MAX && new.size() == old.size() {
                 self.set_lens_value(bytes.len());
                 self.set_kind(*kind);
                 // SAFETY: the new value fits, because both sizes are equal after rounding, and `bytes`
@@ -269,36 +276,35 @@ impl Entry {
         self.set_on_wheel(on_wheel);
     }
 
-    /// Replaces `remove` bytes at `at` of the inline value by the concatenation of `insert`.
+    /// Replaces `remove` bytes at `at` of the inline value by `added` others, which are for the caller to write, and gives
+    /// the whole value.
     ///
     /// # Panics
     /// If the entry has no inline value or the range or the new length is out of bounds.
-    pub fn splice(&mut self, at: usize, remove: usize, insert: &[&[u8]]) {
+    pub fn open(&mut self, at: usize, remove: usize, added: usize) -> &mut [u8] {
         let old = self.shape();
-        let added: usize = insert.iter().map(|part| part.len()).sum();
         assert!(!self.kind().has_word() && at <= old.value_len && remove <= old.value_len - at);
         let new_len = old.value_len - remove + added;
         assert!(new_len <= INLINE_MAX);
         let new = Shape { value_len: new_len, ..old };
         let tail = old.value_len - at - remove;
-        if new.size() > old.size() {
+        let size = old.size();
+        if new.value + new_len > size {
             self.resize(old, new);
         }
-        // SAFETY: the allocation holds at least max(old, new) bytes here; the tail is moved inside it
-        // with an overlapping copy, and then the gap of exactly `added` bytes is filled.
+        // SAFETY: the allocation holds at least max(old, new) bytes here; what was never written of it is, and then the
+        // tail is moved inside it with an overlapping copy.
         unsafe {
             let value = self.base().add(new.value);
+            ptr::write_bytes(value.add(old.value_len), 0, new_len.saturating_sub(old.value_len));
             ptr::copy(value.add(at + remove), value.add(at + added), tail);
-            let mut gap = value.add(at);
-            for part in insert {
-                ptr::copy_nonoverlapping(part.as_ptr(), gap, part.len());
-                gap = gap.add(part.len());
-            }
         }
-        if new.size() < old.size() {
+        if new_len < old.value_len && new.size() < size {
             self.resize(old, new);
         }
         self.set_lens_value(new_len);
+        // SAFETY: these bytes are inside the allocation, initialised, and borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.base().add(new.value), new_len) }
     }
 
     /// The boxed collection, if this is one.
@@ -307,7 +313,7 @@ impl Entry {
             return None;
         }
         // SAFETY: the word of a `Boxed` entry is a live pointer that this entry owns.
-        Some(unsafe { &mut *self.word().boxed })
+        Some(unsafe { &mut *(*self.word()).boxed })
     }
 
     /// The inline value's bytes, if it has one.
@@ -332,15 +338,11 @@ impl Entry {
         (self.kind() == Kind::Shared).then_some(SharedMut { entry: self })
     }
 
-    /// Overwrites the integer of an `Int` entry; false when the entry is of another kind.
-    pub fn set_int(&mut self, int: i64) -> bool {
-        if self.kind() != Kind::Int {
-            return false;
-        }
-        let at = self.shape().word;
-        // SAFETY: an `Int` entry has a word at this offset.
-        unsafe { self.base().add(at).cast::<Word>().write(Word { int }) };
-        true
+    /// The integer, if this is one.
+    #[inline]
+    pub fn int_mut(&mut self) -> Option<&mut i64> {
+        // SAFETY: the word of an `Int` entry is an integer, borrowed exclusively.
+        (self.kind() == Kind::Int).then(|| unsafe { &mut (*self.word()).int })
     }
 
     /// Sets or clears the deadline (ms since the Unix epoch). Reallocates when the entry had none.
@@ -381,7 +383,8 @@ impl Entry {
             }
             kind => {
                 // The word moves; making this entry an integer first keeps it from being freed twice.
-                let word = self.word();
+                // SAFETY: an entry of such a kind has a word.
+                let word = unsafe { self.word().read() };
                 self.set_kind(Kind::Int);
                 let key = key.unwrap_or(self.key());
                 // SAFETY: the word was valid for `kind`, and no longer belongs to `self`.
@@ -481,9 +484,9 @@ impl Entry {
         // SAFETY: the word is valid for the kind and lives as long as this borrow.
         unsafe {
             match kind {
-                Kind::Int => Raw::Int(self.word().int),
-                Kind::Shared => Raw::Shared(&(*self.base().add(self.shape().word).cast::<Word>()).shared),
-                Kind::Boxed => Raw::Boxed(&*self.word().boxed),
+                Kind::Int => Raw::Int((*self.word()).int),
+                Kind::Shared => Raw::Shared(&(*self.word()).shared),
+                Kind::Boxed => Raw::Boxed(&*(*self.word()).boxed),
                 _ => {
                     let shape = self.shape();
                     Raw::Inline(kind, self.bytes_at(shape.value, shape.value_len))
@@ -589,9 +592,10 @@ impl Entry {
         self.0.as_ptr().cast()
     }
 
-    fn word(&self) -> Word {
-        // SAFETY: called only for kinds that have a word (checked by every caller).
-        unsafe { self.base().add(self.shape().word).cast::<Word>().read() }
+    /// Where the word is, if this is of a kind that has one.
+    #[inline]
+    fn word(&self) -> *mut Word {
+        self.base().wrapping_add(word_at(self.has_deadline())).cast()
     }
 
     fn bytes_at(&self, at: usize, len: usize) -> &[u8] {
@@ -603,16 +607,22 @@ impl Entry {
     fn shape(&self) -> Shape {
         let header = self.header();
         let meta = header.meta.load(Relaxed);
-        let has_word = Kind::from_meta(meta).has_word();
+        let has_word = meta & WITH_WORD != 0;
         let has_deadline = meta & HAS_DEADLINE != 0;
         let mut key_len = (header.lens & 0xFFF) as usize;
         if meta & LONG_KEY != 0 {
-            let at = HEADER + 8 * usize::from(has_deadline) + 8 * usize::from(has_word);
+            let at = word_at(has_deadline) + 8 * usize::from(has_word);
             // SAFETY: the flag says that the field is there.
             key_len = unsafe { self.base().add(at).cast::<u64>().read() } as usize;
         }
         Shape::new(has_deadline, has_word, key_len, (header.lens >> 12) as usize)
     }
+}
+
+/// The offset of an entry's word, or of what follows where it has none.
+#[inline]
+const fn word_at(has_deadline: bool) -> usize {
+    HEADER + 8 * has_deadline as usize
 }
 
 fn inline_free(content: &Content<'_>) -> bool {
@@ -626,8 +636,8 @@ impl Drop for Entry {
         // exactly this layout, because the header that it is derived from is kept in step.
         unsafe {
             match self.kind() {
-                Kind::Shared => drop(ManuallyDrop::into_inner(self.word().shared)),
-                Kind::Boxed => drop(Box::from_raw(self.word().boxed)),
+                Kind::Shared => ManuallyDrop::drop(&mut (*self.word()).shared),
+                Kind::Boxed => drop(Box::from_raw((*self.word()).boxed)),
                 _ => {}
             }
             alloc::dealloc(self.base(), layout);
@@ -665,15 +675,15 @@ pub struct SharedMut<'a> {
 impl SharedMut<'_> {
     /// The bytes, to be changed in place.
     pub fn bytes(&mut self) -> &mut Vec<u8> {
-        let at = self.entry.shape().word;
         // SAFETY: the word of a `Shared` entry holds the `Arc`, borrowed exclusively here.
-        let shared: &mut SharedBytes = unsafe { &mut (*self.entry.base().add(at).cast::<Word>()).shared };
+        let shared: &mut SharedBytes = unsafe { &mut (*self.entry.word()).shared };
         Arc::make_mut(shared)
     }
 }
 
 #[cfg(all(test, not(kiba_loom)))]
 mod tests {
+    use super::super::pack::Buffer;
     use super::*;
     use proptest::prelude::*;
 
@@ -771,7 +781,7 @@ mod tests {
                             let remove = remove.min(value.len() - at);
                             value.splice(at..at + remove, bytes.iter().copied());
                             let (left, right) = bytes.split_at(bytes.len() / 2);
-                            entry.splice(at, remove, &[left, right]);
+                            Buffer::splice(&mut entry, at, remove, &[left, right]);
                             entry.mark_edited();
                             *kind = Kind::Edited;
                         }

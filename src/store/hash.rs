@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 use super::entry::INLINE_STRING_MAX;
-use super::limits::{INLINE_BYTES_MAX, Limits};
+use super::limits::{HashLimits, INLINE_BYTES_MAX};
 use super::members::{self, Members};
-use super::pack::{self, Buffer, Frame, Frames, Pack, framed};
+use super::pack::{self, Buffer, Frame, Pack, framed};
 use super::timed::Timed;
 use super::timed_pack::{self, TimedPack, Triples};
 use super::{Content, Entry, Kind, Object, Raw};
@@ -188,14 +188,14 @@ pub enum FieldDeadline {
 /// A hash that is being changed. An emptied one stays: the caller looks at [`Edit::is_empty`] and removes the key.
 pub struct Edit<'a> {
     entry: &'a mut Entry,
-    limits: &'a Limits,
+    limits: &'a HashLimits,
     now: u64,
 }
 
 impl<'a> Edit<'a> {
     /// The hash in `entry` at the time `now`; None when it holds something else.
     #[inline]
-    pub fn of(entry: &'a mut Entry, limits: &'a Limits, now: u64) -> Option<Self> {
+    pub fn of(entry: &'a mut Entry, limits: &'a HashLimits, now: u64) -> Option<Self> {
         View::of(entry, now)?;
         if entry.kind() == Kind::HashTimed {
             // The slot has done it already, unless the entry is in none.
@@ -207,7 +207,7 @@ impl<'a> Edit<'a> {
     /// Announces that `count` fields are about to be set: more than the small form holds make it large now.
     #[inline]
     pub fn expect(&mut self, count: usize) {
-        if count > self.limits.hash_max_listpack_entries && self.entry.kind() != Kind::Boxed {
+        if count > self.limits.max_listpack_entries && self.entry.kind() != Kind::Boxed {
             self.grow();
         }
     }
@@ -225,12 +225,12 @@ impl<'a> Edit<'a> {
             let longest = field.len().max(value.len());
             let old = find(pack, field).map(|(_, value)| (value.at, value.size()));
             let bytes = pack.bytes().len() + framed(field.len()) + framed(value.len());
-            if longest <= self.limits.hash_max_listpack_value && bytes <= INLINE_BYTES_MAX {
+            if longest <= self.limits.max_listpack_value && bytes <= INLINE_BYTES_MAX {
                 if let Some((at, size)) = old {
                     pack::replace(self.entry, at, size, value);
                     return false;
                 }
-                if pack.len() / 2 < self.limits.hash_max_listpack_entries {
+                if pack.len() / 2 < self.limits.max_listpack_entries {
                     pack::append(self.entry, &[field, value]);
                     return true;
                 }
@@ -257,9 +257,9 @@ impl<'a> Edit<'a> {
     fn put_timed(&mut self, field: &[u8], value: &[u8], deadline: FieldDeadline) -> Option<bool> {
         let pack = TimedPack::new(self.entry.bytes(), 0);
         let old = pack.find(field).map(|triple| (triple.value.at, triple.value.size(), triple.deadline()));
-        let fits = field.len().max(value.len()) <= self.limits.hash_max_listpack_value
+        let fits = field.len().max(value.len()) <= self.limits.max_listpack_value
             && timed_pack::size_after(self.entry.bytes(), field, value) <= INLINE_BYTES_MAX
-            && (old.is_some() || pack.len() < self.limits.hash_max_listpack_entries);
+            && (old.is_some() || pack.len() < self.limits.max_listpack_entries);
         if !fits {
             self.grow();
             return None;
@@ -369,8 +369,7 @@ impl<'a> Edit<'a> {
 #[inline]
 fn find<'a>(pack: Pack<'a>, field: &[u8]) -> Option<(Frame<'a>, Frame<'a>)> {
     let field = pack.find(field, 2)?;
-    let value = Frames::new(pack.bytes(), field.end(), pack.bytes().len()).next()?;
-    Some((field, value))
+    Some((field, pack.frame_at(field.end())?))
 }
 
 fn set(table: &mut Members, field: &[u8], value: &[u8]) -> bool {

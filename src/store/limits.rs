@@ -13,44 +13,76 @@ pub const INLINE_BYTES_MAX: usize = super::entry::INLINE_MAX / 2;
 /// Bytes of a list chunk whose limit is a number of elements (Redis' `SIZE_SAFETY_LIMIT`).
 const CHUNK_BYTES_SAFE: usize = 8192;
 
-/// The thresholds, as configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The thresholds of all types, as configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Negative: -1 to -5 for chunks of 4 to 64 KiB. Positive: elements per chunk.
-    pub list_max_listpack_size: i32,
-    pub set_max_intset_entries: usize,
-    pub set_max_listpack_entries: usize,
-    /// Bytes.
-    pub set_max_listpack_value: usize,
-    pub hash_max_listpack_entries: usize,
-    /// Bytes.
-    pub hash_max_listpack_value: usize,
-    pub zset_max_listpack_entries: usize,
-    /// Bytes.
-    pub zset_max_listpack_value: usize,
+    pub list: ListLimits,
+    pub set: SetLimits,
+    pub hash: HashLimits,
+    pub zset: ZSetLimits,
     pub stream_node: NodeLimit,
 }
 
-impl Default for Limits {
+/// Those of lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListLimits {
+    /// Negative: -1 to -5 for chunks of 4 to 64 KiB. Positive: elements per chunk.
+    pub max_listpack_size: i32,
+}
+
+/// Those of sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetLimits {
+    pub max_intset_entries: usize,
+    pub max_listpack_entries: usize,
+    /// Bytes.
+    pub max_listpack_value: usize,
+}
+
+/// Those of hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashLimits {
+    pub max_listpack_entries: usize,
+    /// Bytes.
+    pub max_listpack_value: usize,
+}
+
+/// Those of sorted sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZSetLimits {
+    pub max_listpack_entries: usize,
+    /// Bytes.
+    pub max_listpack_value: usize,
+}
+
+impl Default for ListLimits {
     fn default() -> Self {
-        Self {
-            list_max_listpack_size: -2,
-            set_max_intset_entries: 512,
-            set_max_listpack_entries: 128,
-            set_max_listpack_value: 64,
-            hash_max_listpack_entries: 512,
-            hash_max_listpack_value: 64,
-            zset_max_listpack_entries: 128,
-            zset_max_listpack_value: 64,
-            stream_node: NodeLimit { bytes: 4096, entries: 100 },
-        }
+        Self { max_listpack_size: -2 }
     }
 }
 
-impl Limits {
+impl Default for SetLimits {
+    fn default() -> Self {
+        Self { max_intset_entries: 512, max_listpack_entries: 128, max_listpack_value: 64 }
+    }
+}
+
+impl Default for HashLimits {
+    fn default() -> Self {
+        Self { max_listpack_entries: 512, max_listpack_value: 64 }
+    }
+}
+
+impl Default for ZSetLimits {
+    fn default() -> Self {
+        Self { max_listpack_entries: 128, max_listpack_value: 64 }
+    }
+}
+
+impl ListLimits {
     /// What one chunk of a list may hold; a list of a single chunk that fits stays inside its entry.
-    pub fn list_chunk(&self) -> ChunkLimit {
-        match self.list_max_listpack_size {
+    pub fn chunk(&self) -> ChunkLimit {
+        match self.max_listpack_size {
             size @ ..=-1 => {
                 let step = size.unsigned_abs().min(5) - 1;
                 ChunkLimit { bytes: 4096 << step, count: usize::MAX }
@@ -91,7 +123,7 @@ mod tests {
     use super::*;
 
     fn chunk(size: i32) -> (usize, usize) {
-        let limit = Limits { list_max_listpack_size: size, ..Limits::default() }.list_chunk();
+        let limit = ListLimits { max_listpack_size: size }.chunk();
         (limit.bytes, limit.count)
     }
 
@@ -104,7 +136,7 @@ mod tests {
         assert_eq!(chunk(0), (8192, 1));
         assert_eq!(chunk(7), (8192, 7));
         let half = |size| {
-            let limit = Limits { list_max_listpack_size: size, ..Limits::default() }.list_chunk().half();
+            let limit = ListLimits { max_listpack_size: size }.chunk().half();
             (limit.bytes, limit.count)
         };
         assert_eq!((half(-2), half(7), half(1)), ((4096, usize::MAX), (8192, 3), (8192, 0)));

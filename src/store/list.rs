@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::chunk::{LISTPACK_FRAME, without_equal};
 use super::deque::{self, Deque};
-use super::limits::{ChunkLimit, INLINE_BYTES_MAX, Limits};
+use super::limits::{ChunkLimit, INLINE_BYTES_MAX, ListLimits};
 use super::pack::{self, Buffer, Pack, framed};
 use super::{Content, Entry, Kind, Object, Raw};
 
@@ -27,6 +27,7 @@ pub enum View<'a> {
 
 impl<'a> View<'a> {
     /// The list in `entry`; None when it holds something else.
+    #[inline]
     pub fn of(entry: &'a Entry) -> Option<Self> {
         match entry.raw() {
             Raw::Inline(Kind::ListPack, bytes) => Some(Self::Packed(Pack::new(bytes))),
@@ -85,14 +86,14 @@ impl<'a> View<'a> {
 /// A list that is being changed. An emptied one stays: the caller looks at [`Edit::len`] and removes the key.
 pub struct Edit<'a> {
     entry: &'a mut Entry,
-    limits: &'a Limits,
+    limits: &'a ListLimits,
     /// See [`Edit::keeping_form`].
     keeps_form: bool,
 }
 
 impl<'a> Edit<'a> {
     /// The list in `entry`; None when it holds something else.
-    pub fn of(entry: &'a mut Entry, limits: &'a Limits) -> Option<Self> {
+    pub fn of(entry: &'a mut Entry, limits: &'a ListLimits) -> Option<Self> {
         View::of(entry)?;
         Some(Self { entry, limits, keeps_form: false })
     }
@@ -102,14 +103,18 @@ impl<'a> Edit<'a> {
         Self { keeps_form: true, ..self }
     }
 
-    /// Adds `values` at `end`, one after the other. Amortised O(1) each.
-    pub fn push_all<'v>(&mut self, end: End, values: impl ExactSizeIterator<Item = &'v [u8]> + Clone) {
+    /// Adds `values` at `end`, one after the other, and gives the length then. Amortised O(1) each.
+    pub fn push_all<'v>(&mut self, end: End, values: impl ExactSizeIterator<Item = &'v [u8]> + Clone) -> usize {
         if let Some(pack) = self.pack() {
             if self.admits(pack, values.clone()) {
                 let at = match end {
                     End::Front => pack.body_at(),
                     End::Back => pack.bytes().len(),
                 };
+                let mut one = values.clone();
+                if let (Some(value), None) = (one.next(), one.next()) {
+                    return pack::insert(self.entry, at, &[value]);
+                }
                 let mut values: SmallVec<[&[u8]; 4]> = values.collect();
                 if end == End::Front {
                     values.reverse();
@@ -118,9 +123,10 @@ impl<'a> Edit<'a> {
             }
             self.grow();
         }
-        let limit = self.limits.list_chunk();
+        let limit = self.limits.chunk();
         let deque = self.deque();
         values.for_each(|value| deque.push(end, value, limit));
+        deque.len()
     }
 
     /// Adds `value` at `end`. Amortised O(1).
@@ -175,7 +181,7 @@ impl<'a> Edit<'a> {
             }
             self.grow();
         }
-        let limit = self.limits.list_chunk();
+        let limit = self.limits.chunk();
         let found = self.deque().set(index, value, limit);
         self.shrink();
         found
@@ -186,11 +192,12 @@ impl<'a> Edit<'a> {
         if let Some(pack) = self.pack() {
             if self.admits(pack, std::iter::once(value)) {
                 let at = pack.frame(index).map_or(pack.bytes().len(), |frame| frame.at);
-                return pack::insert(self.entry, at, &[value]);
+                pack::insert(self.entry, at, &[value]);
+                return;
             }
             self.grow();
         }
-        let limit = self.limits.list_chunk();
+        let limit = self.limits.chunk();
         self.deque().insert(index, value, limit);
     }
 
@@ -201,7 +208,7 @@ impl<'a> Edit<'a> {
 
     /// Removes up to `count` elements from `start` on. Returns how many there were.
     pub fn remove_range(&mut self, start: usize, count: usize) -> usize {
-        let limit = self.limits.list_chunk();
+        let limit = self.limits.chunk();
         if let Some(pack) = self.pack() {
             let count = count.min(pack.len().saturating_sub(start));
             let Some(from) = pack.frame(start).map(|frame| frame.at).filter(|_| count > 0) else { return 0 };
@@ -218,7 +225,7 @@ impl<'a> Edit<'a> {
 
     /// Removes up to `max` elements equal to `value`, counted from `end`. Returns how many. O(length).
     pub fn remove_equal(&mut self, value: &[u8], max: usize, end: End) -> usize {
-        let limit = self.limits.list_chunk();
+        let limit = self.limits.chunk();
         if let Some(pack) = self.pack() {
             let kept = without_equal(pack.frames(), value, max, end);
             if kept.removed > 0 {
@@ -285,11 +292,10 @@ impl<'a> Edit<'a> {
     /// Where Redis draws the line: it adds the bare values to the size of its listpack, whose entries are as long as
     /// frames for most strings. Values of next to nothing would pass without end, so frames count twice at most.
     fn admits<'v>(&self, pack: Pack<'_>, values: impl ExactSizeIterator<Item = &'v [u8]>) -> bool {
-        let limit = self.limits.list_chunk();
-        let count = pack.len() + values.len();
+        let limit = self.limits.chunk();
+        let (count, used) = (pack.len() + values.len(), pack.body().len());
         let (bare, framed) = values.fold((0, 0), |(bare, sum), value| (bare + value.len(), sum + framed(value.len())));
-        limit.allows(LISTPACK_FRAME + pack.body().len() + bare, count)
-            && pack.body().len() + framed <= INLINE_BYTES_MAX.min(2 * limit.bytes)
+        limit.allows(LISTPACK_FRAME + used + bare, count) && used + framed <= INLINE_BYTES_MAX.min(2 * limit.bytes)
     }
 
     /// Goes back to the small form when a single chunk of half the limit is left.
@@ -297,7 +303,7 @@ impl<'a> Edit<'a> {
         if self.keeps_form {
             return;
         }
-        let limit = self.limits.list_chunk().half();
+        let limit = self.limits.chunk().half();
         let limit = ChunkLimit { bytes: limit.bytes - LISTPACK_FRAME, ..limit };
         let Some(Object::List(deque)) = self.entry.object_mut() else { return };
         let inline = match deque.sole_chunk(limit) {

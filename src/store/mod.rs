@@ -31,7 +31,7 @@ pub mod zset;
 
 pub use entry::{Content, Entry, Kind, Lifetime, Raw, SharedBytes};
 pub use hasher::KeyHasher;
-pub use limits::Limits;
+pub use limits::{HashLimits, Limits, ListLimits, SetLimits, ZSetLimits};
 pub use members::{hash_member, member_hasher};
 pub use part::{Agenda, Audience, Env, Heard, Part, PartId, Side};
 pub use slot::{Deadline, Slot};

@@ -12,16 +12,25 @@
 //! Readers rely on validity (they panic on nonsense, they never read outside the slice). Bytes from elsewhere
 //! go through [`Pack::validate`] first.
 
-use smallvec::SmallVec;
-
 use super::Entry;
 
 /// Bytes that can be edited in place: a vector, or the inline value of an entry.
 pub trait Buffer {
     fn bytes(&self) -> &[u8];
     fn bytes_mut(&mut self) -> &mut [u8];
+    /// Replaces `remove` bytes at `at` by `added` others, which are for the caller to write, and gives all bytes.
+    fn open(&mut self, at: usize, remove: usize, added: usize) -> &mut [u8];
+
     /// Replaces `remove` bytes at `at` by the concatenation of `insert`.
-    fn splice(&mut self, at: usize, remove: usize, insert: &[&[u8]]);
+    fn splice(&mut self, at: usize, remove: usize, insert: &[&[u8]]) {
+        let added = insert.iter().map(|part| part.len()).sum();
+        let mut gap = &mut self.open(at, remove, added)[at..];
+        for part in insert {
+            let (here, rest) = gap.split_at_mut(part.len());
+            here.copy_from_slice(part);
+            gap = rest;
+        }
+    }
 }
 
 impl Buffer for Vec<u8> {
@@ -33,19 +42,14 @@ impl Buffer for Vec<u8> {
         self
     }
 
-    fn splice(&mut self, at: usize, remove: usize, insert: &[&[u8]]) {
-        let added: usize = insert.iter().map(|part| part.len()).sum();
+    fn open(&mut self, at: usize, remove: usize, added: usize) -> &mut [u8] {
         let old_len = self.len();
         if added > remove {
             self.resize(old_len + added - remove, 0);
         }
         self.copy_within(at + remove..old_len, at + added);
         self.truncate(old_len - remove + added);
-        let mut gap = at;
-        for part in insert {
-            self[gap..gap + part.len()].copy_from_slice(part);
-            gap += part.len();
-        }
+        self
     }
 }
 
@@ -62,8 +66,8 @@ impl Buffer for Entry {
         self.inline_mut().expect("an inline kind")
     }
 
-    fn splice(&mut self, at: usize, remove: usize, insert: &[&[u8]]) {
-        Entry::splice(self, at, remove, insert);
+    fn open(&mut self, at: usize, remove: usize, added: usize) -> &mut [u8] {
+        Entry::open(self, at, remove, added)
     }
 }
 
@@ -155,6 +159,16 @@ impl<'a> Pack<'a> {
         nth(self.frames(), self.len(), index)
     }
 
+    /// The frame that begins at `at`; `None` at the end.
+    #[inline]
+    pub fn frame_at(self, at: usize) -> Option<Frame<'a>> {
+        if at >= self.0.len() {
+            return None;
+        }
+        let (len, width) = head(self.0, at);
+        Some(Frame { at, data: &self.0[at + width..at + width + len] })
+    }
+
     /// The first element equal to `needle`, looking at every `step`-th one.
     pub fn find(self, needle: &[u8], step: usize) -> Option<Frame<'a>> {
         self.find_from(self.body_at(), needle, step)
@@ -232,11 +246,17 @@ impl<'a> Needle<'a> {
     }
 }
 
-/// Inserts `values` as consecutive elements, the first one's frame at `at`.
-pub fn insert<B: Buffer + ?Sized>(buffer: &mut B, at: usize, values: &[&[u8]]) {
-    let count = Pack(buffer.bytes()).len();
-    splice_frames(buffer, at, 0, values);
-    recount(buffer, count, count + values.len());
+/// Inserts `values` as consecutive elements, the first one's frame at `at`. Gives the number of elements then.
+pub fn insert<B: Buffer + ?Sized>(buffer: &mut B, at: usize, values: &[&[u8]]) -> usize {
+    let bytes = splice_frames(buffer, at, 0, values);
+    let old = head(bytes, 0).0;
+    let count = old + values.len();
+    if count < 0x80 {
+        bytes[0] = count as u8;
+    } else {
+        recount(buffer, old, count);
+    }
+    count
 }
 
 /// Adds `values` after the last element.
@@ -247,9 +267,11 @@ pub fn append<B: Buffer + ?Sized>(buffer: &mut B, values: &[&[u8]]) {
 
 /// Removes `count` elements that begin at `at` and take `bytes` encoded bytes.
 pub fn remove<B: Buffer + ?Sized>(buffer: &mut B, at: usize, bytes: usize, count: usize) {
-    let old = Pack(buffer.bytes()).len();
-    buffer.splice(at, bytes, &[]);
-    recount(buffer, old, old - count);
+    let rest = buffer.open(at, bytes, 0);
+    match head(rest, 0).0 {
+        old if old < 0x80 => rest[0] = (old - count) as u8,
+        old => recount(buffer, old, old - count),
+    }
 }
 
 /// Replaces the frame at `at`, `bytes` long, by one of `value`.
@@ -267,40 +289,28 @@ pub fn header(count: usize) -> Varint {
     Varint::new(count)
 }
 
-/// Replaces `remove` bytes at `at` by the frames of `values`.
-fn splice_frames<B: Buffer + ?Sized>(buffer: &mut B, at: usize, remove: usize, values: &[&[u8]]) {
-    match values {
-        // What nearly every call comes to: short elements, one or a field and its value.
-        [a] if a.len() < 0x80 => {
-            let a_mark = [a.len() as u8];
-            buffer.splice(at, remove, &[&a_mark, a, &a_mark]);
-        }
-        [a, b] if a.len() < 0x80 && b.len() < 0x80 => {
-            let (a_mark, marks, b_mark) = ([a.len() as u8], [a.len() as u8, b.len() as u8], [b.len() as u8]);
-            buffer.splice(at, remove, &[&a_mark, a, &marks, b, &b_mark]);
-        }
-        _ => {
-            let marks: SmallVec<[(Varint, Varint); 2]> = values
-                .iter()
-                .map(|value| {
-                    let head = Varint::new(value.len());
-                    (head, head.mirrored())
-                })
-                .collect();
-            let mut parts: SmallVec<[&[u8]; 6]> = SmallVec::new();
-            for (value, (head, tail)) in values.iter().zip(&marks) {
-                parts.extend([head.bytes(), value, tail.bytes()]);
-            }
-            buffer.splice(at, remove, &parts);
-        }
+/// Replaces `remove` bytes at `at` by the frames of `values`, and gives all bytes.
+#[inline]
+fn splice_frames<'b, B: Buffer + ?Sized>(
+    buffer: &'b mut B,
+    at: usize,
+    remove: usize,
+    values: &[&[u8]],
+) -> &'b mut [u8] {
+    let added = values.iter().map(|value| framed(value.len())).sum();
+    let bytes = buffer.open(at, remove, added);
+    let mut gap = &mut bytes[at..];
+    for value in values {
+        let (frame, rest) = gap.split_at_mut(framed(value.len()));
+        write_frame(frame, value);
+        gap = rest;
     }
+    bytes
 }
 
+/// Gives a pack that has become one of `count` elements the header for that.
+#[inline(never)]
 fn recount<B: Buffer + ?Sized>(buffer: &mut B, old: usize, count: usize) {
-    if old < 0x80 && count < 0x80 {
-        buffer.bytes_mut()[0] = count as u8;
-        return;
-    }
     let header = Varint::new(count);
     if header.bytes().len() == width(old) {
         buffer.bytes_mut()[..width(old)].copy_from_slice(header.bytes());

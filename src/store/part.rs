@@ -250,6 +250,7 @@ pub struct Part<'a> {
 
 impl<'a> Part<'a> {
     /// Looks `key` up, to be read and changed. An expired key is removed first.
+    #[inline(always)]
     pub fn slot<'b>(&'b mut self, key: &'b [u8], hash: u64, now: u64) -> Slot<'b>
     where
         'a: 'b,
@@ -613,7 +614,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::super::string::content;
-    use super::super::{Deadline, Limits, Slot, hash};
+    use super::super::{Deadline, HashLimits, Slot, hash};
     use super::*;
 
     const START: u64 = 1_800_000_000_000;
@@ -767,7 +768,7 @@ pub(super) mod tests {
             if !slot.exists() {
                 slot.insert(hash::create(key, 0));
             }
-            let limits = Limits { hash_max_listpack_entries: 8, ..Limits::default() };
+            let limits = HashLimits { max_listpack_entries: 8, ..HashLimits::default() };
             let run = |entry: &mut Entry| {
                 let mut edit = hash::Edit::of(entry, &limits, now).expect("a hash");
                 (run(&mut edit), edit.is_empty())

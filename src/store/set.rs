@@ -11,7 +11,7 @@ mod form;
 use std::collections::HashSet;
 
 use super::intset::{self, Ints, canonical};
-use super::limits::{INLINE_BYTES_MAX, Limits};
+use super::limits::{INLINE_BYTES_MAX, SetLimits};
 use super::members::{self, Members};
 use super::pack::{self, Pack, framed};
 use super::timed::Timed;
@@ -33,10 +33,10 @@ pub fn create(key: &[u8], clock: u32) -> Entry {
 }
 
 /// Makes an empty set in the encoding that Redis chooses for `SADD key first ...` with `count` members.
-pub fn create_for(key: &[u8], clock: u32, first: &[u8], count: usize, limits: &Limits) -> Entry {
-    if count <= limits.set_max_intset_entries && canonical(first).is_some() {
+pub fn create_for(key: &[u8], clock: u32, first: &[u8], count: usize, limits: &SetLimits) -> Entry {
+    if count <= limits.max_intset_entries && canonical(first).is_some() {
         create(key, clock)
-    } else if count <= limits.set_max_listpack_entries {
+    } else if count <= limits.max_listpack_entries {
         Entry::new(key, Content::Inline(Kind::SetPack, pack::EMPTY), None, clock)
     } else {
         Entry::new(key, Content::Boxed(Box::new(Object::Set(Members::new()))), None, clock)
@@ -198,12 +198,12 @@ impl<'a> View<'a> {
 /// A set that is being changed. An emptied one stays: the caller looks at [`Edit::len`] and removes the key.
 pub struct Edit<'a> {
     entry: &'a mut Entry,
-    limits: &'a Limits,
+    limits: &'a SetLimits,
 }
 
 impl<'a> Edit<'a> {
     /// The set in `entry`; None when it holds something else.
-    pub fn of(entry: &'a mut Entry, limits: &'a Limits) -> Option<Self> {
+    pub fn of(entry: &'a mut Entry, limits: &'a SetLimits) -> Option<Self> {
         View::of(entry)?;
         Some(Self { entry, limits })
     }
@@ -211,8 +211,8 @@ impl<'a> Edit<'a> {
     /// Announces that `count` members are about to be added: more than a small form holds make it large now.
     pub fn expect(&mut self, count: usize) {
         let grow = match self.view() {
-            View::Ints(_) => count > self.limits.set_max_intset_entries,
-            View::Packed(_) => count > self.limits.set_max_listpack_entries,
+            View::Ints(_) => count > self.limits.max_intset_entries,
+            View::Packed(_) => count > self.limits.max_listpack_entries,
             View::Table(_) => false,
         };
         if grow {
@@ -226,7 +226,7 @@ impl<'a> Edit<'a> {
             View::Ints(ints) => match canonical(member) {
                 Some(int) if intset::size_after(ints, int) <= INLINE_BYTES_MAX => {
                     let added = intset::insert(self.entry, int);
-                    if added && self.len() > self.limits.set_max_intset_entries {
+                    if added && self.len() > self.limits.max_intset_entries {
                         self.grow();
                     }
                     return added;
@@ -243,8 +243,8 @@ impl<'a> Edit<'a> {
                 if pack.find(member, 1).is_some() {
                     return false;
                 }
-                if pack.len() < self.limits.set_max_listpack_entries
-                    && member.len() <= self.limits.set_max_listpack_value
+                if pack.len() < self.limits.max_listpack_entries
+                    && member.len() <= self.limits.max_listpack_value
                     && pack.bytes().len() + framed(member.len()) <= INLINE_BYTES_MAX
                 {
                     pack::append(self.entry, &[member]);
@@ -398,8 +398,8 @@ impl<'a> Edit<'a> {
     fn packs(&self, ints: Ints<'_>, member: &[u8]) -> bool {
         let texts = [ints.min(), ints.max()].into_iter().flatten().map(|int| Member::from_int(int).len());
         let longest = texts.max().unwrap_or(0).max(member.len());
-        ints.len() < self.limits.set_max_listpack_entries
-            && longest <= self.limits.set_max_listpack_value
+        ints.len() < self.limits.max_listpack_entries
+            && longest <= self.limits.max_listpack_value
             && (ints.len() + 1).saturating_mul(framed(longest)) <= INLINE_BYTES_MAX
     }
 

@@ -25,21 +25,23 @@ pub struct Slot<'a> {
 }
 
 impl<'a> Slot<'a> {
+    // Inlined with what calls it, since a slot is large: it would be written here and copied there.
+    #[inline(always)]
     pub(super) fn find(part: Part<'a>, key: &'a [u8], hash: u64, now: u64) -> Self {
         let at = part.table.find_key(hash, key);
-        let mut slot = Self { part, key, hash, at, now };
-        if slot.entry().is_some_and(|entry| entry.is_mortal() && (entry.is_timed() || entry.is_expired(now))) {
-            slot.expire();
+        let entry = at.map(|at| part.table.entry(at));
+        if entry.is_some_and(|entry| entry.is_mortal() && (entry.is_timed() || entry.is_expired(now))) {
+            return Self { part, key, hash, at, now }.expired();
         }
-        slot
+        Self { part, key, hash, at, now }
     }
 
     /// Runs `f` on the slot. Should it panic, a value that it was still filling goes, and those who watch the key are
     /// told: it may have changed.
     #[inline]
-    pub fn guarded<R>(self, f: impl FnOnce(&mut Self) -> R) -> R {
-        let mut guard = Guard(self);
-        let result = f(&mut guard.0);
+    pub fn guarded<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let guard = Guard(self);
+        let result = f(guard.0);
         std::mem::forget(guard);
         result
     }
@@ -115,6 +117,7 @@ impl<'a> Slot<'a> {
         Some(result)
     }
 
+    #[inline]
     pub fn entry_mut(&mut self) -> Option<&mut Entry> {
         self.at.map(|at| self.part.table.entry_mut(at))
     }
@@ -124,10 +127,12 @@ impl<'a> Slot<'a> {
         self.part.side.touch(self.hash);
     }
 
+    #[inline]
     pub fn entry(&self) -> Option<&Entry> {
         self.at.map(|at| self.part.table.entry(at))
     }
 
+    #[inline]
     pub fn exists(&self) -> bool {
         self.at.is_some()
     }
@@ -173,8 +178,14 @@ impl<'a> Slot<'a> {
         self.part.add_deadline(self.hash, due, self.now);
     }
 
-    /// Removes the key when its time has come, or else those parts of its value whose time has.
+    /// The slot after what is due has been removed. By value, so that one in which nothing is stays in registers.
     #[cold]
+    fn expired(mut self) -> Self {
+        self.expire();
+        self
+    }
+
+    /// Removes the key when its time has come, or else those parts of its value whose time has.
     fn expire(&mut self) {
         let now = self.now;
         let Some(entry) = self.entry() else { return };
@@ -195,11 +206,11 @@ impl<'a> Slot<'a> {
 }
 
 /// Dropped by a panic only.
-struct Guard<'a>(Slot<'a>);
+struct Guard<'a, 'b>(&'a mut Slot<'b>);
 
-impl Drop for Guard<'_> {
+impl Drop for Guard<'_, '_> {
     fn drop(&mut self) {
-        let slot = &mut self.0;
+        let slot = &mut *self.0;
         // What is broken may panic again, which must not leave this.
         crate::fault::shield(|| {
             // Found anew: the panic may have come between the change and the note where it is.

@@ -114,7 +114,7 @@ pub fn append(slot: &mut Slot<'_>, bytes: &[u8]) -> usize {
         slot.set(Content::Inline(Kind::Edited, &all), Deadline::Keep);
     } else {
         let at = old.len();
-        entry.splice(at, 0, &[bytes]);
+        entry.open(at, 0, bytes.len())[at..].copy_from_slice(bytes);
         entry.mark_edited();
     }
     len
@@ -160,7 +160,7 @@ fn lengthen(slot: &mut Slot<'_>, len: usize) {
         set_raw(slot, bytes, Deadline::Keep);
     } else if len > old.len() {
         let (at, missing) = (old.len(), len - old.len());
-        entry.splice(at, 0, &[&[0; INLINE_STRING_MAX][..missing]]);
+        entry.open(at, 0, missing)[at..].fill(0);
     }
 }
 

@@ -92,9 +92,11 @@ pub fn deadline(entry: &Entry, part: &[u8], now: u64) -> Result<Option<Option<u6
 /// Sets or clears the deadline of a part; false when there is no such part. Called within [`super::Slot::retime`].
 pub fn set_deadline(entry: &mut Entry, limits: &Limits, part: &[u8], deadline: Option<u64>, now: u64) -> bool {
     match Type::of(entry) {
-        Type::Hash => hash::Edit::of(entry, limits, now).is_some_and(|mut hash| hash.set_deadline(part, deadline)),
-        Type::Set => set::Edit::of(entry, limits).is_some_and(|mut set| set.set_deadline(part, deadline)),
-        Type::ZSet => zset::Edit::of(entry, limits).is_some_and(|mut zset| zset.set_deadline(part, deadline)),
+        Type::Hash => {
+            hash::Edit::of(entry, &limits.hash, now).is_some_and(|mut hash| hash.set_deadline(part, deadline))
+        }
+        Type::Set => set::Edit::of(entry, &limits.set).is_some_and(|mut set| set.set_deadline(part, deadline)),
+        Type::ZSet => zset::Edit::of(entry, &limits.zset).is_some_and(|mut zset| zset.set_deadline(part, deadline)),
         Type::String | Type::List | Type::Stream => false,
     }
 }
@@ -102,15 +104,15 @@ pub fn set_deadline(entry: &mut Entry, limits: &Limits, part: &[u8], deadline: O
 /// Removes a part; whether nothing is left.
 pub fn remove(entry: &mut Entry, limits: &Limits, part: &[u8], now: u64) -> bool {
     match Type::of(entry) {
-        Type::Hash => hash::Edit::of(entry, limits, now).is_some_and(|mut hash| {
+        Type::Hash => hash::Edit::of(entry, &limits.hash, now).is_some_and(|mut hash| {
             hash.remove(part);
             hash.is_empty()
         }),
-        Type::Set => set::Edit::of(entry, limits).is_some_and(|mut set| {
+        Type::Set => set::Edit::of(entry, &limits.set).is_some_and(|mut set| {
             set.remove(part);
             set.is_empty()
         }),
-        Type::ZSet => zset::Edit::of(entry, limits).is_some_and(|mut zset| {
+        Type::ZSet => zset::Edit::of(entry, &limits.zset).is_some_and(|mut zset| {
             zset.remove(part);
             zset.is_empty()
         }),

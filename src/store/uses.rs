@@ -58,12 +58,12 @@ impl Uses {
     /// What the bits become by a use.
     #[inline]
     pub fn noted(self, clock: u32, now: u64) -> u32 {
-        if self.are_counted() {
-            let below = |n: u64| fastrand::u64(..n);
-            counted(now, grown(self.frequency(clock, now), self.log_factor(), below))
-        } else {
-            seconds(now)
-        }
+        if self.are_counted() { self.grown(clock, now) } else { seconds(now) }
+    }
+
+    #[inline(never)]
+    fn grown(self, clock: u32, now: u64) -> u32 {
+        counted(now, grown(self.frequency(clock, now), self.log_factor(), |n| fastrand::u64(..n)))
     }
 
     /// Counts a use for which the dice were cast already.

@@ -17,7 +17,7 @@ pub use items::Item;
 pub use sorted::{Change, Sorted};
 pub use timed::TimedSorted;
 
-use super::limits::{INLINE_BYTES_MAX, Limits};
+use super::limits::{INLINE_BYTES_MAX, ZSetLimits};
 use super::pack::{self, Buffer};
 use super::{Content, Entry, Kind, Object, Raw};
 use items::{Border, Items, Places};
@@ -34,12 +34,12 @@ pub enum Built {
 }
 
 /// Makes a sorted set of items, which are in order, in the form that suits them. None when there are none.
-pub fn build(items: &[Item<'_>], limits: &Limits) -> Option<Built> {
+pub fn build(items: &[Item<'_>], limits: &ZSetLimits) -> Option<Built> {
     let longest = items.iter().map(|item| item.member.len()).max()?;
     let bytes = items.iter().map(Item::size).fold(0, usize::saturating_add);
     // Room for the count of any pack that is small enough.
-    if items.len() <= limits.zset_max_listpack_entries
-        && longest <= limits.zset_max_listpack_value
+    if items.len() <= limits.max_listpack_entries
+        && longest <= limits.max_listpack_value
         && bytes <= INLINE_BYTES_MAX - 4
     {
         let mut pack = pack::EMPTY.to_vec();
@@ -241,19 +241,19 @@ pub fn deadline(entry: &Entry, member: &[u8]) -> Option<Option<u64>> {
 /// A sorted set that is being changed. An emptied one stays: the caller looks at [`Edit::len`] and removes the key.
 pub struct Edit<'a> {
     entry: &'a mut Entry,
-    limits: &'a Limits,
+    limits: &'a ZSetLimits,
 }
 
 impl<'a> Edit<'a> {
     /// The sorted set in `entry`; None when it holds something else.
-    pub fn of(entry: &'a mut Entry, limits: &'a Limits) -> Option<Self> {
+    pub fn of(entry: &'a mut Entry, limits: &'a ZSetLimits) -> Option<Self> {
         View::of(entry)?;
         Some(Self { entry, limits })
     }
 
     /// Announces that `count` members are about to be added: more than the small form holds make it large now.
     pub fn expect(&mut self, count: usize) {
-        if count > self.limits.zset_max_listpack_entries && self.packed().is_some() {
+        if count > self.limits.max_listpack_entries && self.packed().is_some() {
             self.grow();
         }
     }
@@ -277,8 +277,8 @@ impl<'a> Edit<'a> {
         }
         let Some(score) = decide(None) else { return Change::None };
         let item = Item { member, score: unsigned_zero(score) };
-        if items.len() < self.limits.zset_max_listpack_entries
-            && member.len() <= self.limits.zset_max_listpack_value
+        if items.len() < self.limits.max_listpack_entries
+            && member.len() <= self.limits.max_listpack_value
             && items.bytes().len() + item.size() <= INLINE_BYTES_MAX
         {
             let at = items.partition(|other| other.is_before(&item)).at;

@@ -158,7 +158,7 @@ fn write(form: Form, slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) 
     };
     let mut items: Vec<Item<'_>> = found.iter().map(|hit| Item { member: hit.member, score: scored(hit) }).collect();
     items.sort_unstable_by(Item::order);
-    let built = zset::build(&items, &call.limits());
+    let built = zset::build(&items, &call.zset_limits());
     Ok(store(built, slots, target, Event(event), reply))
 }
 

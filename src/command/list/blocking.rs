@@ -125,7 +125,7 @@ fn pop(
     reply: &mut Reply,
     write: impl Fn(Edit<'_>, &mut Reply),
 ) -> Result<Option<Attempt>, Error> {
-    let limits = call.limits();
+    let limits = call.list_limits();
     for i in turn.keys(slots.len()) {
         let key = slots.key(i);
         let is_popped = slots.with(i, |slot| {

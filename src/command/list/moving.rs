@@ -10,7 +10,7 @@ use crate::command::{Arity, Call, Effect, Effects, Flags, Keys, Run, Slots, Spec
 use crate::error::Error;
 use crate::fault;
 use crate::reply::Reply;
-use crate::store::Limits;
+use crate::store::ListLimits;
 use crate::store::list::{Edit, End, View};
 
 pub(in crate::command) const SPECS: &[Spec] = &[
@@ -106,7 +106,7 @@ pub(super) fn move_many(
         return Ok(Effects::new());
     }
     let mut moved = Moved::default();
-    let limits = call.limits();
+    let limits = call.list_limits();
     take(slots, &limits, |list| _ = list.pop_many(from, most, |element| moved.add(element)));
     // From left to right, as the destination will hold them.
     let is_reversed = match order {
@@ -137,7 +137,7 @@ pub(super) fn move_one(
         reply.nil();
         return Ok(Effects::new());
     }
-    let limits = call.limits();
+    let limits = call.list_limits();
     let mut element = SmallVec::<[u8; 128]>::new();
     take(slots, &limits, |list| _ = list.pop(from, |popped| element.extend_from_slice(popped)));
     fault::point("lmove.between");
@@ -162,7 +162,7 @@ fn can_move(slots: &mut Slots<'_>, least: usize) -> Result<bool, Error> {
 }
 
 /// Takes elements out of the source, which may be the destination as well: it stays as it is, even empty.
-fn take(slots: &mut Slots<'_>, limits: &Limits, pop: impl FnOnce(&mut Edit<'_>)) {
+fn take(slots: &mut Slots<'_>, limits: &ListLimits, pop: impl FnOnce(&mut Edit<'_>)) {
     slots.with(0, |slot| {
         if let Some(list) = slot.entry_mut().and_then(|entry| Edit::of(entry, limits)) {
             pop(&mut list.keeping_form());
@@ -171,7 +171,7 @@ fn take(slots: &mut Slots<'_>, limits: &Limits, pop: impl FnOnce(&mut Edit<'_>))
 }
 
 /// Puts the source in order after the destination has got its elements.
-fn settle(slots: &mut Slots<'_>, limits: &Limits) {
+fn settle(slots: &mut Slots<'_>, limits: &ListLimits) {
     slots.with(0, |slot| {
         if let Some(mut list) = slot.entry_mut().and_then(|entry| Edit::of(entry, limits)) {
             list.settle();

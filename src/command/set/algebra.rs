@@ -191,7 +191,7 @@ fn store(
     let result = {
         let key = slots.key(0);
         let sets = views(slots.entries().skip(1))?;
-        operation.store(key, call.clock(), &sets, &call.limits())
+        operation.store(key, call.clock(), &sets, &call.set_limits())
     };
     reply.count(result.as_ref().and_then(View::of).map_or(0, View::len));
     let event = slots.with(0, |slot| {

@@ -41,7 +41,7 @@ fn spop(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effec
         3 => Some(parse_i64(call.arg(2)).and_then(|count| usize::try_from(count).ok()).ok_or(Error::MustBePositive)?),
         _ => return Err(Error::Syntax),
     };
-    let limits = call.limits();
+    let limits = call.set_limits();
     let (key, deadline) = (slot.key(), slot.deadline());
     let Some(mut set) = edit(slot, &limits, Edit::of)? else {
         match count {

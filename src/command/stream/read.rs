@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::super::block::timeout_millis;
 use super::super::typed::view;
 use super::super::{
@@ -12,7 +14,7 @@ use super::group::CONSUMER_CREATED;
 use super::{id, write_item};
 use crate::error::Error;
 use crate::reply::{Reply, Resp};
-use crate::store::stream::{self, Group, Id, Log, Stream};
+use crate::store::stream::{self, ConsumerId, Group, Id, Log, Stream};
 use crate::store::waits;
 use crate::store::{Entry, Slot};
 
@@ -99,7 +101,7 @@ fn keys_of_read(arguments: Arguments<'_>) -> Places {
 /// What XREAD and XREADGROUP are asked for.
 struct Options<'a> {
     /// Most entries of each stream.
-    count: u64,
+    count: usize,
     /// Group and consumer.
     group: Option<(&'a [u8], &'a [u8])>,
     is_noack: bool,
@@ -111,14 +113,14 @@ struct Options<'a> {
 
 impl<'a> Options<'a> {
     fn parse(call: &Call<'a>, is_group: bool) -> Result<Self, Error> {
-        let mut it = Self { count: u64::MAX, group: None, is_noack: false, block: None, ids: 0 };
+        let mut it = Self { count: usize::MAX, group: None, is_noack: false, block: None, ids: 0 };
         let mut i = 1;
         while i < call.len() {
             let more = call.len() - 1 - i;
             if call.is(i, "count") && more > 0 {
                 i += 1;
                 // None at all means all.
-                it.count = u64::try_from(call.integer(i)?).ok().filter(|count| *count > 0).unwrap_or(u64::MAX);
+                it.count = usize::try_from(call.integer(i)?).ok().filter(|count| *count > 0).unwrap_or(usize::MAX);
             } else if call.is(i, "block") && more > 0 {
                 i += 1;
                 it.block = Some(timeout_millis(call, i)?);
@@ -216,9 +218,10 @@ fn read<'a>(
     for (key, log, after) in served {
         write_key(key, reply);
         let start = after.next().unwrap_or(Id::MAX);
-        let count = log.count(start, Id::MAX, options.count) as usize;
+        let mut items = log.range(start, Id::MAX);
+        let count = items.count_to(options.count);
         reply.array(count);
-        log.range(start, Id::MAX).take(count).try_for_each(|item| write_item(&item, reply));
+        items.take(count).try_for_each(|item| write_item(&item, reply));
     }
     Ok(true)
 }
@@ -249,7 +252,7 @@ enum Wanted {
 fn xreadgroup(slots: &mut Slots<'_>, call: &Call<'_>, turn: Turn, reply: &mut Reply) -> Result<Attempt, Error> {
     let options = Options::parse(call, true)?;
     let Some((name, consumer)) = options.group else { return Err(Error::Syntax) };
-    let mut wanted = Vec::new();
+    let mut wanted = SmallVec::<[Wanted; 1]>::new();
     for i in 0..slots.len() {
         let has_group = slots.with(i, |slot| {
             view(slot.entry(), stream::of).map(|stream| stream.is_some_and(|stream| stream.groups.contains_key(name)))
@@ -266,23 +269,36 @@ fn xreadgroup(slots: &mut Slots<'_>, call: &Call<'_>, turn: Turn, reply: &mut Re
         // Its consumers are left alone: one that was deleted meanwhile comes back with an entry only.
         return Ok(Attempt::wait(options.block.flatten()));
     }
-    let mut effects = Effects::new();
-    // What one key is served may be what another, which is the same, is not: the number is known in the end.
-    let (mut served, mut body) = (0, reply.part());
-    for (i, wanted) in wanted.into_iter().enumerate() {
+    let (mut served, mut effects) = (0, Effects::new());
+    let mut serve = |i: usize, reply: &mut Reply| {
         let key = slots.key(i);
-        let (is_served, effect) = slots.with(i, |slot| reader.serve(slot, key, wanted, &mut body));
+        let (is_served, effect) = slots.with(i, |slot| reader.serve(slot, key, wanted[i], reply));
         served += usize::from(is_served);
         effects.push((i, effect));
+    };
+    if wanted.len() == 1 {
+        let mark = reply.mark();
+        write_head(1, reply);
+        serve(0, reply);
+        if served == 0 {
+            reply.rewind(mark);
+        }
+    } else {
+        // What one key is served may be what another, which is the same, is not: the number is known in the end.
+        let mut body = reply.part();
+        (0..wanted.len()).for_each(|i| serve(i, &mut body));
+        if served > 0 {
+            write_head(served, reply);
+            reply.append(&body);
+        }
     }
     if served > 0 {
-        write_head(served, reply);
-        reply.append(&body);
-    } else if let Some(timeout) = options.block {
-        return Ok(Attempt::Wait(Waiting { timeout, effects, fixed: Vec::new() }));
-    } else {
-        reply.nil_array();
+        return Ok(Attempt::Done(effects));
     }
+    if let Some(timeout) = options.block {
+        return Ok(Attempt::Wait(Waiting { timeout, effects, fixed: Vec::new() }));
+    }
+    reply.nil_array();
     Ok(Attempt::Done(effects))
 }
 
@@ -341,7 +357,7 @@ impl Reader<'_> {
         if is_served {
             write_key(key, reply);
             match wanted {
-                Wanted::New => self.hand_out(log, group, reply),
+                Wanted::New => self.hand_out(log, group, consumer, reply),
                 Wanted::Pending(after) => self.repeat(log, group, after, reply),
             }
         }
@@ -350,13 +366,13 @@ impl Reader<'_> {
     }
 
     /// Writes what the group was not handed yet.
-    fn hand_out(&self, log: &Log, group: &mut Group, reply: &mut Reply) {
-        let (consumer, _) = group.consumer_or_new(self.consumer, self.now);
+    fn hand_out(&self, log: &Log, group: &mut Group, consumer: ConsumerId, reply: &mut Reply) {
         let start = group.last_id.next().unwrap_or(Id::MAX);
-        let count = log.count(start, Id::MAX, self.options.count) as usize;
+        let mut items = log.range(start, Id::MAX);
+        let count = items.count_to(self.options.count);
         let bounds = log.bounds();
         reply.array(count);
-        for item in log.range(start, Id::MAX).take(count) {
+        for item in items.take(count) {
             group.advance(&bounds, item.id);
             if !self.options.is_noack {
                 group.deliver(item.id, consumer, self.now);
@@ -373,10 +389,13 @@ impl Reader<'_> {
     /// Writes what is pending for the consumer.
     fn repeat(&self, log: &Log, group: &mut Group, after: Id, reply: &mut Reply) {
         let start = after.next().unwrap_or(Id::MAX);
-        let most = usize::try_from(self.options.count).unwrap_or(usize::MAX);
         let consumer = group.find_consumer(self.consumer);
-        let ids: Vec<Id> =
-            consumer.into_iter().flat_map(|consumer| consumer.pending().range(start..)).copied().take(most).collect();
+        let ids: Vec<Id> = consumer
+            .into_iter()
+            .flat_map(|consumer| consumer.pending().range(start..))
+            .copied()
+            .take(self.options.count)
+            .collect();
         reply.array(ids.len());
         for id in ids {
             let is_written = match (log.get(id), group.pending_mut(id)) {

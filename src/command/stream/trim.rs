@@ -27,7 +27,17 @@ pub(super) enum Target {
 const BOTH: Error = Error::Other("ERR syntax error, MAXLEN and MINID options at the same time are not compatible");
 
 impl Options {
+    #[inline]
     pub fn parse(call: &Call<'_>, target: Target) -> Result<Self, Error> {
+        // What nearly every XADD says.
+        if target == Target::Add && call.arg(2) == b"*" {
+            return Ok(Self { trim: None, is_no_mkstream: false, id: None, id_at: 2 });
+        }
+        Self::parse_all(call, target)
+    }
+
+    #[inline(never)]
+    fn parse_all(call: &Call<'_>, target: Target) -> Result<Self, Error> {
         let is_add = target == Target::Add;
         let mut it = Self { trim: None, is_no_mkstream: false, id: None, id_at: call.len() };
         let (mut until, mut is_approximate, mut limit, mut references) = (None, false, None, None);
@@ -80,7 +90,7 @@ impl Options {
         if limit.is_some() && !is_approximate {
             return Err(Error::Other("ERR syntax error, LIMIT cannot be used without the special ~ option"));
         }
-        let default = if is_approximate { default_limit(call.limits().stream_node) } else { 0 };
+        let default = if is_approximate { default_limit(call.stream_node()) } else { 0 };
         it.trim = until.map(|until| Trim {
             until,
             is_approximate,

@@ -97,7 +97,7 @@ fn pop_first(
     reply: &mut Reply,
     write: impl Fn(&mut Edit<'_>, &[u8], &mut Reply) -> bool,
 ) -> Result<Option<Attempt>, Error> {
-    let limits = call.limits();
+    let limits = call.zset_limits();
     for i in turn.keys(slots.len()) {
         let key = slots.key(i);
         let is_popped = slots.with(i, |slot| {

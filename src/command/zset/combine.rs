@@ -150,7 +150,7 @@ fn keep(
     let options = Options::parse(call, 3 + count, Place::Key, operation, &mut inputs)?;
     let result = operation.run(inputs, options.aggregate);
     let items: Vec<Item<'_>> = result.iter().map(Scored::item).collect();
-    let built = zset::build(&items, &call.limits());
+    let built = zset::build(&items, &call.zset_limits());
     Ok(store(built, slots, 0, event, reply))
 }
 

@@ -74,7 +74,7 @@ fn zpop(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply, end: End) -> Re
         }
         _ => return Err(Error::Syntax),
     };
-    let limits = call.limits();
+    let limits = call.zset_limits();
     let Some(mut zset) = edit(slot, &limits, Edit::of)? else {
         reply.array(0);
         return Ok(Effect::None);
@@ -92,7 +92,7 @@ fn zpop(slot: &mut Slot<'_>, call: &Call<'_>, reply: &mut Reply, end: End) -> Re
 /// nil when there is none.
 fn zmpop(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Result<Effects, Error> {
     let (end, count) = parse_mpop(call, 1)?;
-    let limits = call.limits();
+    let limits = call.zset_limits();
     for i in 0..slots.len() {
         let key = slots.key(i);
         let effect = slots.with(i, |slot| {

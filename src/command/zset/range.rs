@@ -188,7 +188,7 @@ fn zrangestore(slots: &mut Slots<'_>, call: &Call<'_>, reply: &mut Reply) -> Res
     let query = Query::parse(call, 3, Form::STORE)?;
     let source = view(slots.entries().nth(1).flatten(), View::of)?;
     let items: Vec<Item<'_>> = source.map_or_else(Vec::new, |zset| zset.range(query.ranks(zset)).collect());
-    let built = zset::build(&items, &call.limits());
+    let built = zset::build(&items, &call.zset_limits());
     Ok(store(built, slots, 0, Event("zrangestore"), reply))
 }
 
@@ -229,7 +229,7 @@ fn remove(
     call: &Call<'_>,
     reply: &mut Reply,
 ) -> Result<Effect, Error> {
-    let encoding = call.limits();
+    let encoding = call.zset_limits();
     let Some(mut zset) = edit(slot, &encoding, Edit::of)? else {
         reply.count(0);
         return Ok(Effect::None);

@@ -135,7 +135,7 @@ impl Shards {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn write<'a>(&'a self, id: PartId, env: &'a Env) -> Exclusive<'a> {
         let database = self.database(id.db);
         let shard = id.index as usize;

@@ -3,18 +3,17 @@
 use proptest::prelude::*;
 
 use super::super::list::End;
-use super::super::{Limits, hash, list, set, zset};
+use super::super::{HashLimits, Limits, ListLimits, SetLimits, ZSetLimits, hash, list, set, zset};
 use super::*;
 
 const NOW: u64 = 1_800_000_000_000;
 
 fn limits() -> Limits {
     Limits {
-        list_max_listpack_size: 7,
-        set_max_intset_entries: 4,
-        set_max_listpack_entries: 6,
-        hash_max_listpack_entries: 6,
-        zset_max_listpack_entries: 6,
+        list: ListLimits { max_listpack_size: 7 },
+        set: SetLimits { max_intset_entries: 4, max_listpack_entries: 6, ..SetLimits::default() },
+        hash: HashLimits { max_listpack_entries: 6, ..HashLimits::default() },
+        zset: ZSetLimits { max_listpack_entries: 6, ..ZSetLimits::default() },
         ..Limits::default()
     }
 }
@@ -33,7 +32,7 @@ fn change(entry: &mut Entry, kind: Type, is_timed: bool, number: u32, is_added: 
     let deadline = (is_timed && number.is_multiple_of(7)).then_some(NOW + u64::from(number));
     match kind {
         Type::List => {
-            let mut list = list::Edit::of(entry, &limits).expect("a list");
+            let mut list = list::Edit::of(entry, &limits.list).expect("a list");
             if is_added {
                 list.push(if number.is_multiple_of(2) { End::Front } else { End::Back }, &name);
             } else if list.len() > 1 {
@@ -41,7 +40,7 @@ fn change(entry: &mut Entry, kind: Type, is_timed: bool, number: u32, is_added: 
             }
         }
         Type::Set => {
-            let mut set = set::Edit::of(entry, &limits).expect("a set");
+            let mut set = set::Edit::of(entry, &limits.set).expect("a set");
             if is_added {
                 set.add(&name);
             } else {
@@ -52,7 +51,7 @@ fn change(entry: &mut Entry, kind: Type, is_timed: bool, number: u32, is_added: 
             }
         }
         Type::Hash => {
-            let mut hash = hash::Edit::of(entry, &limits, NOW).expect("a hash");
+            let mut hash = hash::Edit::of(entry, &limits.hash, NOW).expect("a hash");
             if is_added {
                 hash.set(&name, &name.repeat(number as usize % 3));
             } else {
@@ -63,7 +62,7 @@ fn change(entry: &mut Entry, kind: Type, is_timed: bool, number: u32, is_added: 
             }
         }
         Type::ZSet => {
-            let mut zset = zset::Edit::of(entry, &limits).expect("a sorted set");
+            let mut zset = zset::Edit::of(entry, &limits.zset).expect("a sorted set");
             if is_added {
                 zset.set(&name, f64::from(number % 11));
             } else {

@@ -12,14 +12,11 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
+fn limits() -> impl Strategy<Value = HashLimits> {
     prop_oneof![
-        Just(Limits::default()),
-        (0..12_usize, 0..80_usize).prop_map(|(entries, value)| Limits {
-            hash_max_listpack_entries: entries,
-            hash_max_listpack_value: value,
-            ..Limits::default()
-        }),
+        Just(HashLimits::default()),
+        (0..12_usize, 0..80_usize)
+            .prop_map(|(entries, value)| HashLimits { max_listpack_entries: entries, max_listpack_value: value }),
     ]
 }
 
@@ -109,7 +106,7 @@ proptest! {
             }
             if matches!(view, View::Packed(_) | View::TimedPack(_)) {
                 prop_assert!(Pack::validate(entry.bytes()));
-                prop_assert!(view.len() <= limits.hash_max_listpack_entries);
+                prop_assert!(view.len() <= limits.max_listpack_entries);
             }
             // The earliest deadline is known, be it of a field that is due, removed or not.
             let deadlines = || model.values().filter_map(|(_, deadline)| *deadline);
@@ -126,7 +123,7 @@ proptest! {
 }
 
 fn filled(count: usize, value: &[u8]) -> Entry {
-    let limits = Limits::default();
+    let limits = HashLimits::default();
     let mut entry = create(b"k", 0);
     let mut edit = Edit::of(&mut entry, &limits, 0).expect("a hash");
     (0..count).for_each(|at| {
@@ -144,7 +141,7 @@ fn the_encoding_changes_at_redis_borders() {
     assert_eq!(encoding(&filled(512, &[b'v'; 64])), "listpack");
     assert_eq!(encoding(&filled(513, b"v")), "hashtable");
     assert_eq!(encoding(&filled(1, &[b'v'; 65])), "hashtable");
-    let limits = Limits::default();
+    let limits = HashLimits::default();
     for (count, expected) in [(512, "listpack"), (513, "hashtable")] {
         let mut entry = filled(1, b"v");
         Edit::of(&mut entry, &limits, 0).expect("a hash").expect(count);
@@ -155,14 +152,14 @@ fn the_encoding_changes_at_redis_borders() {
 #[test]
 fn a_full_small_hash_still_takes_new_values() {
     let mut entry = filled(512, b"v");
-    let limits = Limits::default();
+    let limits = HashLimits::default();
     let mut edit = Edit::of(&mut entry, &limits, 0).expect("a hash");
     assert!(!edit.set(b"17", b"other") && edit.view().encoding() == "listpack");
 }
 
 #[test]
 fn five_short_fields_cost_one_small_allocation() {
-    let limits = Limits::default();
+    let limits = HashLimits::default();
     let mut entry = create(&[b'k'; 16], 0);
     let mut edit = Edit::of(&mut entry, &limits, 0).expect("a hash");
     for field in [b"f1", b"f2", b"f3", b"f4", b"f5"] {
@@ -174,7 +171,7 @@ fn five_short_fields_cost_one_small_allocation() {
 #[test]
 fn other_types_are_not_hashes() {
     let mut entry = Entry::new(b"k", Content::Inline(Kind::ListPack, pack::EMPTY), None, 0);
-    assert!(View::of(&entry, 0).is_none() && Edit::of(&mut entry, &Limits::default(), 0).is_none());
+    assert!(View::of(&entry, 0).is_none() && Edit::of(&mut entry, &HashLimits::default(), 0).is_none());
 }
 
 /// The fields in the order of the pack.
@@ -186,7 +183,7 @@ fn order(entry: &Entry) -> Vec<String> {
 #[test]
 fn a_small_hash_is_in_the_order_of_its_deadlines() {
     let mut entry = filled(4, b"v");
-    let limits = Limits::default();
+    let limits = HashLimits::default();
     let mut edit = Edit::of(&mut entry, &limits, 0).expect("a hash");
     for (field, deadline) in [(b"1", 30), (b"3", 20), (b"0", 30)] {
         assert!(edit.set_deadline(field, Some(deadline)));
@@ -202,7 +199,7 @@ fn a_small_hash_is_in_the_order_of_its_deadlines() {
 
 #[test]
 fn deadlines_cost_little() {
-    let limits = Limits::default();
+    let limits = HashLimits::default();
     let mut entry = create(&[b'k'; 16], 0);
     let mut edit = Edit::of(&mut entry, &limits, 0).expect("a hash");
     for field in [b"f1", b"f2", b"f3", b"f4", b"f5"] {
@@ -214,7 +211,7 @@ fn deadlines_cost_little() {
 
 #[test]
 fn a_large_hash_keeps_deadlines_when_it_grows() {
-    let limits = Limits { hash_max_listpack_entries: 4, ..Limits::default() };
+    let limits = HashLimits { max_listpack_entries: 4, ..HashLimits::default() };
     let mut entry = filled(4, b"v");
     let mut edit = Edit::of(&mut entry, &limits, 0).expect("a hash");
     edit.set_deadline(b"2", Some(50));

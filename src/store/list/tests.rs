@@ -46,9 +46,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
-    prop::sample::select(vec![-2, -1, 0, 1, 2, 3, 16, 128])
-        .prop_map(|size| Limits { list_max_listpack_size: size, ..Limits::default() })
+fn limits() -> impl Strategy<Value = ListLimits> {
+    prop::sample::select(vec![-2, -1, 0, 1, 2, 3, 16, 128]).prop_map(|size| ListLimits { max_listpack_size: size })
 }
 
 fn apply(edit: &mut Edit<'_>, model: &mut VecDeque<Vec<u8>>, step: Step) {
@@ -132,8 +131,8 @@ fn apply(edit: &mut Edit<'_>, model: &mut VecDeque<Vec<u8>>, step: Step) {
 }
 
 /// Whether a large list should have gone back to its small form.
-fn is_too_small(deque: &Deque, limits: &Limits) -> bool {
-    let half = limits.list_chunk().half();
+fn is_too_small(deque: &Deque, limits: &ListLimits) -> bool {
+    let half = limits.chunk().half();
     deque.sole_chunk(ChunkLimit { bytes: half.bytes - LISTPACK_FRAME, ..half }).is_some()
 }
 
@@ -189,7 +188,7 @@ proptest! {
     }
 }
 
-fn filled(limits: &Limits, count: usize, value: &[u8]) -> Entry {
+fn filled(limits: &ListLimits, count: usize, value: &[u8]) -> Entry {
     let mut entry = create(b"k", 0);
     let mut edit = Edit::of(&mut entry, limits).expect("a list");
     (0..count).for_each(|_| edit.push(End::Back, value));
@@ -202,7 +201,7 @@ fn encoding(entry: &Entry) -> &'static str {
 
 #[test]
 fn the_encoding_changes_at_the_configured_count_and_back_at_half() {
-    let limits = Limits { list_max_listpack_size: 4, ..Limits::default() };
+    let limits = ListLimits { max_listpack_size: 4 };
     assert_eq!(encoding(&filled(&limits, 4, b"x")), "listpack");
     let mut entry = filled(&limits, 5, b"x");
     assert_eq!(encoding(&entry), "quicklist");
@@ -221,7 +220,7 @@ fn drop_it(_: &[u8]) {}
 /// The encodings after each step, as Redis 7.2's `list-max-listpack-size` decides them.
 #[test]
 fn encodings_follow_redis() {
-    let of = |size: i32| Limits { list_max_listpack_size: size, ..Limits::default() };
+    let of = |size: i32| ListLimits { max_listpack_size: size };
     let x = |len: usize| vec![b'x'; len];
     // Bytes: a header of 7, entries of 2 more than short strings, and what is added counts bare.
     for (size, limit) in [(-1, 4096), (-2, 8192), (-3, 16384), (-4, 32768), (-5, 65536)] {
@@ -251,7 +250,7 @@ fn encodings_follow_redis() {
 
 #[test]
 fn only_a_single_chunk_goes_back_to_the_small_form() {
-    let limits = Limits { list_max_listpack_size: 4, ..Limits::default() };
+    let limits = ListLimits { max_listpack_size: 4 };
     let encoding_after = |change: fn(&mut Edit<'_>)| {
         let mut entry = create(b"k", 0);
         let mut edit = Edit::of(&mut entry, &limits).expect("a list");
@@ -277,7 +276,7 @@ fn only_a_single_chunk_goes_back_to_the_small_form() {
 #[test]
 fn elements_of_a_long_list_cost_little_more_than_themselves() {
     for size in [-1, -2, -5, 128] {
-        let limits = Limits { list_max_listpack_size: size, ..Limits::default() };
+        let limits = ListLimits { max_listpack_size: size };
         for end in [End::Front, End::Back] {
             let mut entry = create(b"k", 0);
             let mut edit = Edit::of(&mut entry, &limits).expect("a list");
@@ -290,7 +289,7 @@ fn elements_of_a_long_list_cost_little_more_than_themselves() {
 
 #[test]
 fn chunks_that_are_edited_in_the_middle_stay_full() {
-    let limits = Limits::default();
+    let limits = ListLimits::default();
     let mut entry = filled(&limits, 50_000, &[b'x'; 32]);
     let mut edit = Edit::of(&mut entry, &limits).expect("a list");
     (0..20_000).for_each(|at| edit.insert(at * 3, &[b'y'; 32]));
@@ -304,7 +303,7 @@ fn chunks_that_are_edited_in_the_middle_stay_full() {
 
 #[test]
 fn a_single_element_above_the_limit_is_large() {
-    let limits = Limits::default();
+    let limits = ListLimits::default();
     assert_eq!(encoding(&filled(&limits, 1, &[b'x'; 8100])), "listpack");
     let mut entry = filled(&limits, 1, &[b'x'; 8200]);
     assert_eq!(encoding(&entry), "quicklist");
@@ -315,7 +314,7 @@ fn a_single_element_above_the_limit_is_large() {
 
 #[test]
 fn a_queue_of_steady_length_keeps_its_memory_bounded() {
-    let limits = Limits::default();
+    let limits = ListLimits::default();
     for (push, pop) in [(End::Back, End::Front), (End::Front, End::Back), (End::Back, End::Back)] {
         for len in [270, 1000] {
             let mut entry = filled(&limits, len, &[b'x'; 30]);
@@ -332,7 +331,7 @@ fn a_queue_of_steady_length_keeps_its_memory_bounded() {
 
 #[test]
 fn removing_scattered_elements_leaves_no_crumbs() {
-    let limits = Limits::default();
+    let limits = ListLimits::default();
     let mut entry = create(b"k", 0);
     let mut edit = Edit::of(&mut entry, &limits).expect("a list");
     for at in 0..100_000_u32 {
@@ -346,5 +345,5 @@ fn removing_scattered_elements_leaves_no_crumbs() {
 #[test]
 fn other_types_are_not_lists() {
     let mut entry = Entry::new(b"k", Content::Int(1), None, 0);
-    assert!(View::of(&entry).is_none() && Edit::of(&mut entry, &Limits::default()).is_none());
+    assert!(View::of(&entry).is_none() && Edit::of(&mut entry, &ListLimits::default()).is_none());
 }

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::super::list::End;
-use super::super::{Type, encoding, hash, list, set, stream, string, zset};
+use super::super::{
+    HashLimits, ListLimits, SetLimits, Type, ZSetLimits, encoding, hash, list, set, stream, string, zset,
+};
 use super::*;
 use crate::number::{format_f64, parse_f64};
 
@@ -63,14 +65,14 @@ fn made(kind: Type, texts: &[Vec<u8>], limits: &Limits) -> Entry {
         Type::String => Entry::new(KEY, string::content(first), None, 5),
         Type::List => {
             let mut entry = list::create(KEY, 5);
-            let mut edit = list::Edit::of(&mut entry, limits).expect("a list");
+            let mut edit = list::Edit::of(&mut entry, &limits.list).expect("a list");
             edit.push(End::Back, first);
             texts.iter().for_each(|text| edit.push(End::Back, text));
             entry
         }
         Type::Set => {
-            let mut entry = set::create_for(KEY, 5, first, texts.len(), limits);
-            let mut edit = set::Edit::of(&mut entry, limits).expect("a set");
+            let mut entry = set::create_for(KEY, 5, first, texts.len(), &limits.set);
+            let mut edit = set::Edit::of(&mut entry, &limits.set).expect("a set");
             edit.add(first);
             for text in texts {
                 edit.add(text);
@@ -79,7 +81,7 @@ fn made(kind: Type, texts: &[Vec<u8>], limits: &Limits) -> Entry {
         }
         Type::Hash => {
             let mut entry = hash::create(KEY, 5);
-            let mut edit = hash::Edit::of(&mut entry, limits, 0).expect("a hash");
+            let mut edit = hash::Edit::of(&mut entry, &limits.hash, 0).expect("a hash");
             edit.set(first, first);
             for (field, value) in texts.iter().rev().zip(texts) {
                 edit.set(field, value);
@@ -88,7 +90,7 @@ fn made(kind: Type, texts: &[Vec<u8>], limits: &Limits) -> Entry {
         }
         Type::ZSet => {
             let mut entry = zset::create(KEY, 5);
-            let mut edit = zset::Edit::of(&mut entry, limits).expect("a sorted set");
+            let mut edit = zset::Edit::of(&mut entry, &limits.zset).expect("a sorted set");
             for (i, text) in texts.iter().enumerate() {
                 edit.set(text, parse_f64(text).unwrap_or(i as f64 / 3.0));
             }
@@ -155,18 +157,17 @@ fn kinds() -> impl Strategy<Value = Type> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let small = Limits {
-        list_max_listpack_size: 3,
-        set_max_intset_entries: 2,
-        set_max_listpack_entries: 3,
-        hash_max_listpack_entries: 2,
-        zset_max_listpack_entries: 2,
+        list: ListLimits { max_listpack_size: 3 },
+        set: SetLimits { max_intset_entries: 2, max_listpack_entries: 3, ..SetLimits::default() },
+        hash: HashLimits { max_listpack_entries: 2, ..HashLimits::default() },
+        zset: ZSetLimits { max_listpack_entries: 2, ..ZSetLimits::default() },
         ..Limits::default()
     };
     let large = Limits {
-        list_max_listpack_size: -5,
-        set_max_listpack_value: 30_000,
-        hash_max_listpack_value: 30_000,
-        zset_max_listpack_value: 30_000,
+        list: ListLimits { max_listpack_size: -5 },
+        set: SetLimits { max_listpack_value: 30_000, ..SetLimits::default() },
+        hash: HashLimits { max_listpack_value: 30_000, ..HashLimits::default() },
+        zset: ZSetLimits { max_listpack_value: 30_000, ..ZSetLimits::default() },
         ..Limits::default()
     };
     prop::sample::select(vec![Limits::default(), small, large])
@@ -202,7 +203,7 @@ proptest! {
         fields in prop::collection::btree_map(text(), prop::option::of(1..1000_u64), 1..40), limits in limits(), now in 0..1200_u64
     ) {
         let mut entry = hash::create(KEY, 5);
-        let mut edit = hash::Edit::of(&mut entry, &limits, 0).expect("a hash");
+        let mut edit = hash::Edit::of(&mut entry, &limits.hash, 0).expect("a hash");
         for (field, deadline) in &fields {
             edit.set(field, b"v");
             if deadline.is_some() {

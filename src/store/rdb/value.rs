@@ -42,7 +42,7 @@ impl Reader<'_> {
 
     fn list(&mut self, kind: u8, making: &Making<'_>) -> Result<Entry, Damaged> {
         let mut entry = list::create(making.key, making.clock);
-        let mut list = list::Edit::of(&mut entry, making.limits).ok_or(Damaged)?;
+        let mut list = list::Edit::of(&mut entry, &making.limits.list).ok_or(Damaged)?;
         let mut push = |element: Member<'_>| {
             list.push(End::Back, &element);
             Ok(())
@@ -80,8 +80,8 @@ impl Reader<'_> {
         if kind == kind::SET {
             let count = self.count()?.checked_sub(1).ok_or(Damaged)?;
             let first = self.string(string_max)?;
-            entry = set::create_for(key, clock, &first, count + 1, limits);
-            set = set::Edit::of(&mut entry, limits).ok_or(Damaged)?;
+            entry = set::create_for(key, clock, &first, count + 1, &limits.set);
+            set = set::Edit::of(&mut entry, &limits.set).ok_or(Damaged)?;
             add(&mut set, &first)?;
             for _ in 0..count {
                 add(&mut set, &self.string(string_max)?)?;
@@ -89,7 +89,7 @@ impl Reader<'_> {
         } else {
             let bytes = self.string(string_max)?;
             entry = set::create(key, clock);
-            set = set::Edit::of(&mut entry, limits).ok_or(Damaged)?;
+            set = set::Edit::of(&mut entry, &limits.set).ok_or(Damaged)?;
             match kind {
                 kind::SET_INTSET => ints(&bytes, |int| add(&mut set, &Member::from_int(int)))?,
                 _ => listpack::each(&bytes, |member| add(&mut set, &member))?,
@@ -100,7 +100,7 @@ impl Reader<'_> {
 
     fn hash(&mut self, kind: u8, making: &Making<'_>) -> Result<Entry, Damaged> {
         let mut entry = hash::create(making.key, making.clock);
-        let mut hash = hash::Edit::of(&mut entry, making.limits, 0).ok_or(Damaged)?;
+        let mut hash = hash::Edit::of(&mut entry, &making.limits.hash, 0).ok_or(Damaged)?;
         // A field that is there twice would be lost.
         let mut set = |field: &[u8], value: &[u8]| hash.set(field, value).then_some(()).ok_or(Damaged);
         if kind == kind::HASH {
@@ -125,7 +125,7 @@ impl Reader<'_> {
     fn timed_hash(&mut self, kind: u8, making: &Making<'_>) -> Result<Entry, Damaged> {
         let mut entry = hash::create(making.key, making.clock);
         // At this time nothing is due.
-        let mut hash = hash::Edit::of(&mut entry, making.limits, 0).ok_or(Damaged)?;
+        let mut hash = hash::Edit::of(&mut entry, &making.limits.hash, 0).ok_or(Damaged)?;
         let mut set = |field: &[u8], value: &[u8], deadline: u64| {
             let is_new = hash.set(field, value) && deadline <= DEADLINE_MAX;
             let is_set = is_new && (deadline == 0 || hash.set_deadline(field, Some(deadline)));
@@ -160,7 +160,7 @@ impl Reader<'_> {
 
     fn zset(&mut self, kind: u8, making: &Making<'_>) -> Result<Entry, Damaged> {
         let mut entry = zset::create(making.key, making.clock);
-        let mut zset = zset::Edit::of(&mut entry, making.limits).ok_or(Damaged)?;
+        let mut zset = zset::Edit::of(&mut entry, &making.limits.zset).ok_or(Damaged)?;
         let mut set = |member: &[u8], score: f64| {
             let is_number = !score.is_nan();
             (is_number && zset.set(member, score)).then_some(()).ok_or(Damaged)

@@ -11,7 +11,7 @@ use ahash::RandomState;
 
 use super::{Form, Member, View};
 use crate::store::members::member_hasher;
-use crate::store::{Entry, Limits};
+use crate::store::{Entry, SetLimits};
 
 /// What is done with some sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,14 +56,14 @@ impl Operation {
     }
 
     /// The result as a set with the name `key`, in the form that Redis makes of it; None when it is empty.
-    pub fn store(self, key: &[u8], clock: u32, sets: &[Option<View<'_>>], limits: &Limits) -> Option<Entry> {
+    pub fn store(self, key: &[u8], clock: u32, sets: &[Option<View<'_>>], limits: &SetLimits) -> Option<Entry> {
         let members = self.members(sets);
         let form = match self {
             Self::Intersection => {
                 let starts_as_ints = matches!(sets.iter().flatten().min_by_key(|set| set.len()), Some(View::Ints(_)));
                 let form = if starts_as_ints { Form::Ints } else { Form::Packed }.after(&members, limits);
                 // Integers that were not in the smallest set as such become an intset in the end.
-                let is_small = members.len() <= limits.set_max_intset_entries;
+                let is_small = members.len() <= limits.max_intset_entries;
                 if is_small && members.iter().all(|member| member.as_int().is_some()) { Form::Ints } else { form }
             }
             Self::Union => Form::Ints.after(&members, limits),

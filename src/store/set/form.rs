@@ -4,7 +4,7 @@
 //! encoding on the way. The outcome follows from the members alone, so the set is made once, in its last form.
 
 use super::{Member, insert};
-use crate::store::limits::{INLINE_BYTES_MAX, Limits};
+use crate::store::limits::{INLINE_BYTES_MAX, SetLimits};
 use crate::store::members::Members;
 use crate::store::pack::framed;
 use crate::store::{Content, Entry, Kind, Object, intset, pack};
@@ -19,21 +19,21 @@ pub enum Form {
 
 impl Form {
     /// The form of an empty set of this form after `members`, all different, were added one by one.
-    pub fn after<'m>(self, members: impl IntoIterator<Item = &'m Member<'m>>, limits: &Limits) -> Self {
+    pub fn after<'m>(self, members: impl IntoIterator<Item = &'m Member<'m>>, limits: &SetLimits) -> Self {
         let mut form = self;
         let (mut longest, mut bytes) = (0, 0);
         for (count, member) in members.into_iter().enumerate() {
             longest = member.len().max(longest);
             bytes += framed(member.len());
-            let packs = count < limits.set_max_listpack_entries && bytes <= INLINE_BYTES_MAX;
+            let packs = count < limits.max_listpack_entries && bytes <= INLINE_BYTES_MAX;
             form = match form {
                 Self::Ints if member.as_int().is_some() => {
-                    let stays = count < limits.set_max_intset_entries && (count + 1) * 8 < INLINE_BYTES_MAX;
+                    let stays = count < limits.max_intset_entries && (count + 1) * 8 < INLINE_BYTES_MAX;
                     if stays { Self::Ints } else { Self::Table }
                 }
                 // The integers so far are measured as the texts that they become.
-                Self::Ints if packs && longest <= limits.set_max_listpack_value => Self::Packed,
-                Self::Packed if packs && member.len() <= limits.set_max_listpack_value => Self::Packed,
+                Self::Ints if packs && longest <= limits.max_listpack_value => Self::Packed,
+                Self::Packed if packs && member.len() <= limits.max_listpack_value => Self::Packed,
                 _ => return Self::Table,
             };
         }

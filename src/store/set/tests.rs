@@ -34,14 +34,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
+fn limits() -> impl Strategy<Value = SetLimits> {
     prop_oneof![
-        Just(Limits::default()),
-        (0..12_usize, 0..12_usize, 0..80_usize).prop_map(|(ints, entries, value)| Limits {
-            set_max_intset_entries: ints,
-            set_max_listpack_entries: entries,
-            set_max_listpack_value: value,
-            ..Limits::default()
+        Just(SetLimits::default()),
+        (0..12_usize, 0..12_usize, 0..80_usize).prop_map(|(ints, entries, value)| SetLimits {
+            max_intset_entries: ints,
+            max_listpack_entries: entries,
+            max_listpack_value: value,
         }),
     ]
 }
@@ -63,7 +62,7 @@ fn members_of(view: View<'_>) -> BTreeSet<Vec<u8>> {
     members
 }
 
-fn check(entry: &Entry, limits: &Limits, model: &BTreeSet<Vec<u8>>) {
+fn check(entry: &Entry, limits: &SetLimits, model: &BTreeSet<Vec<u8>>) {
     let view = View::of(entry).expect("a set");
     assert_eq!((view.len(), view.is_empty(), view.iter().len()), (model.len(), model.is_empty(), model.len()));
     assert_eq!(&members_of(view), model);
@@ -81,10 +80,10 @@ fn check(entry: &Entry, limits: &Limits, model: &BTreeSet<Vec<u8>>) {
         View::Ints(ints) => {
             let numbers: Option<BTreeSet<i64>> = model.iter().map(|member| canonical(member)).collect();
             assert!(ints.iter().eq(numbers.expect("only integers")));
-            assert!(ints.is_empty() || ints.len() <= limits.set_max_intset_entries);
+            assert!(ints.is_empty() || ints.len() <= limits.max_intset_entries);
         }
         View::Packed(pack) => {
-            assert!(Pack::validate(pack.bytes()) && pack.len() <= limits.set_max_listpack_entries);
+            assert!(Pack::validate(pack.bytes()) && pack.len() <= limits.max_listpack_entries);
         }
         View::Table(table) => assert!(table.heap_bytes() > 0 && table.weight() >= model.len()),
     }
@@ -144,7 +143,7 @@ fn some_set() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop_oneof![3 => ints, 2 => words, 1 => mixed]
 }
 
-fn made(members: &[Vec<u8>], limits: &Limits) -> Option<Entry> {
+fn made(members: &[Vec<u8>], limits: &SetLimits) -> Option<Entry> {
     let mut entry = create_for(b"k", 0, members.first()?, members.len(), limits);
     let mut edit = Edit::of(&mut entry, limits).expect("a set");
     members.iter().for_each(|member| {
@@ -154,7 +153,7 @@ fn made(members: &[Vec<u8>], limits: &Limits) -> Option<Entry> {
 }
 
 /// The form that a set comes to by adding member after member.
-fn form_by_adding<'m>(start: Form, members: impl IntoIterator<Item = Member<'m>>, limits: &Limits) -> &'static str {
+fn form_by_adding<'m>(start: Form, members: impl IntoIterator<Item = Member<'m>>, limits: &SetLimits) -> &'static str {
     let mut entry = start.fill(b"k", 0, &[]);
     let mut edit = Edit::of(&mut entry, limits).expect("a set");
     members.into_iter().for_each(|member| {
@@ -239,7 +238,7 @@ proptest! {
 
 /// One set of each form.
 fn one_of_each(count: usize) -> [Entry; 3] {
-    let limits = Limits { set_max_intset_entries: 10_000, set_max_listpack_entries: 10_000, ..Limits::default() };
+    let limits = SetLimits { max_intset_entries: 10_000, max_listpack_entries: 10_000, ..SetLimits::default() };
     let numbers = numbers(count);
     let words: Vec<Vec<u8>> = (0..count).map(|at| format!("w{at}").into_bytes()).collect();
     let table: Vec<Member<'_>> = words.iter().map(|word| Member::Bytes(word)).collect();
@@ -270,7 +269,7 @@ fn every_member_has_the_same_chance() {
                 assert!((times as f64 - expected).abs() < 6.0 * expected.sqrt(), "{what}: {times} for {expected}");
             }
         };
-        let limits = Limits { set_max_intset_entries: 100, set_max_listpack_entries: 100, ..Limits::default() };
+        let limits = SetLimits { max_intset_entries: 100, max_listpack_entries: 100, ..SetLimits::default() };
         for count in [1, 5, 15] {
             check("sample", count, &mut |found, below| view.sample(count, below, |it| found.push(it.to_vec())));
             check("draw", count, &mut |found, below| {
@@ -306,7 +305,7 @@ fn few_members_of_many_are_drawn_without_looking_at_all() {
 
 #[test]
 fn most_of_a_large_set_is_popped_by_moving_the_rest() {
-    let limits = Limits::default();
+    let limits = SetLimits::default();
     let [mut ints, mut words, mut table] = one_of_each(1000);
     for (entry, expected) in [(&mut ints, false), (&mut words, false), (&mut table, true)] {
         let edit = Edit::of(entry, &limits).expect("a set");
@@ -322,7 +321,7 @@ fn most_of_a_large_set_is_popped_by_moving_the_rest() {
 
 #[test]
 fn a_difference_has_the_form_that_its_way_leads_to() {
-    let limits = Limits { set_max_listpack_entries: 4, ..Limits::default() };
+    let limits = SetLimits { max_listpack_entries: 4, ..SetLimits::default() };
     let words = |count: usize| -> Vec<Vec<u8>> { (0..count).map(|at| format!("w{at}").into_bytes()).collect() };
     // From a set of `first` members one of `second` is taken, and then `ones` times one of a single member.
     let stored = |first: usize, second: usize, ones: usize| {
@@ -343,7 +342,7 @@ fn a_difference_has_the_form_that_its_way_leads_to() {
 
 #[test]
 fn an_intersection_of_integers_is_an_intset_whatever_it_came_from() {
-    let limits = Limits::default();
+    let limits = SetLimits::default();
     let [ints, mixed] = [&["1", "2", "3"][..], &["x", "1", "2", "y", "5"]].map(|members| {
         let members: Vec<Vec<u8>> = members.iter().map(|member| member.as_bytes().to_vec()).collect();
         made(&members, &limits).expect("not empty")
@@ -358,7 +357,7 @@ fn an_intersection_of_integers_is_an_intset_whatever_it_came_from() {
 }
 
 fn filled<'a>(members: impl IntoIterator<Item = &'a [u8]>) -> Entry {
-    let limits = Limits::default();
+    let limits = SetLimits::default();
     let mut entry = create(b"k", 0);
     let mut edit = Edit::of(&mut entry, &limits).expect("a set");
     members.into_iter().for_each(|member| {
@@ -394,13 +393,13 @@ fn the_encoding_changes_at_redis_borders() {
 
 #[test]
 fn a_new_set_is_what_redis_would_create() {
-    let limits = Limits::default();
+    let limits = SetLimits::default();
     let created = |first: &[u8], count| encoding(&create_for(b"k", 0, first, count, &limits));
     assert_eq!(created(b"1", 512), "intset");
     assert_eq!(created(b"1", 513), "hashtable");
     assert_eq!(created(b"a", 128), "listpack");
     assert_eq!(created(b"a", 129), "hashtable");
-    let few = Limits { set_max_intset_entries: 0, ..limits };
+    let few = SetLimits { max_intset_entries: 0, ..limits };
     assert_eq!(encoding(&create_for(b"k", 0, b"1", 1, &few)), "listpack");
 }
 
@@ -417,7 +416,7 @@ fn order_is_ascending_for_integers_and_insertion_for_a_pack() {
 
 #[test]
 fn five_small_integers_cost_one_small_allocation() {
-    let limits = Limits::default();
+    let limits = SetLimits::default();
     let mut entry = create(&[b'k'; 16], 0);
     let mut edit = Edit::of(&mut entry, &limits).expect("a set");
     numbers(5).iter().for_each(|member| {
@@ -429,5 +428,5 @@ fn five_small_integers_cost_one_small_allocation() {
 #[test]
 fn other_types_are_not_sets() {
     let mut entry = Entry::new(b"k", Content::Inline(Kind::HashPack, pack::EMPTY), None, 0);
-    assert!(View::of(&entry).is_none() && Edit::of(&mut entry, &Limits::default()).is_none());
+    assert!(View::of(&entry).is_none() && Edit::of(&mut entry, &SetLimits::default()).is_none());
 }

@@ -50,11 +50,18 @@ impl Id {
     }
 
     /// `<ms>-<seq>`.
+    #[inline]
     pub fn text(self) -> Text {
         let mut text = Text { bytes: [0; 41], len: 0 };
         text.push(itoa::Buffer::new().format(self.ms).as_bytes());
-        text.push(b"-");
-        text.push(itoa::Buffer::new().format(self.seq).as_bytes());
+        match self.seq {
+            // What nearly all have.
+            seq @ 0..10 => text.push(&[b'-', b'0' + seq as u8]),
+            seq => {
+                text.push(b"-");
+                text.push(itoa::Buffer::new().format(seq).as_bytes());
+            }
+        }
         text
     }
 }
@@ -73,6 +80,7 @@ pub struct Text {
 }
 
 impl Text {
+    #[inline]
     fn push(&mut self, part: &[u8]) {
         let at = usize::from(self.len);
         self.bytes[at..at + part.len()].copy_from_slice(part);

@@ -191,22 +191,6 @@ impl Log {
         Range { nodes: self.nodes_between(start, end), start, end, front: None, back: None }
     }
 
-    /// How many entries there are from `start` to `end`, counted up to `most`.
-    pub fn count(&self, start: Id, end: Id, most: u64) -> u64 {
-        let mut count = 0;
-        for node in self.nodes_between(start, end) {
-            count += if start <= node.first() && node.last() <= end {
-                node.len() as u64
-            } else {
-                node.range(start, end).count() as u64
-            };
-            if count >= most {
-                return most;
-            }
-        }
-        count
-    }
-
     /// The nodes in order.
     pub fn nodes(&self) -> Nodes<'_> {
         self.nodes_between(Id::MIN, Id::MAX)
@@ -273,6 +257,24 @@ pub struct Range<'a> {
     end: Id,
     front: Option<Items<'a>>,
     back: Option<Items<'a>>,
+}
+
+impl Range<'_> {
+    /// How many entries are left, counted up to `most`. Before any is taken; what is found on the way is not looked for again.
+    pub fn count_to(&mut self, most: usize) -> usize {
+        let Self { start, end, .. } = *self;
+        if self.front.is_none() {
+            self.front = self.nodes.next().map(|node| node.range(start, end));
+        }
+        let mut count = self.front.clone().map_or(0, |items| items.take(most).count());
+        for node in self.nodes.clone() {
+            if count >= most {
+                break;
+            }
+            count += if node.last() <= end { node.len() } else { node.range(start, end).take(most).count() };
+        }
+        count.min(most)
+    }
 }
 
 impl<'a> Iterator for Range<'a> {

@@ -71,14 +71,14 @@ impl Node {
     /// Adds an entry behind all others.
     pub fn push<'a>(&mut self, id: Id, pairs: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
         let count = pairs.len() / 2;
-        let is_same = self.has_names(pairs.clone().step_by(2), count);
+        let is_same = self.has_names(pairs.clone(), count);
         let start = self.bytes.len();
         let ms = id.ms - self.first.ms;
         let seq = if ms == 0 { id.seq - self.first.seq } else { id.seq };
-        // A length below 128 needs one byte, which nearly all have.
-        self.bytes.push(0);
         let short = u8::try_from(seq).ok().filter(|seq| *seq < SEQ_FOLLOWS);
-        self.bytes.push(short.unwrap_or(SEQ_FOLLOWS) << 1 | if is_same { SAME_NAMES } else { 0 });
+        let head = short.unwrap_or(SEQ_FOLLOWS) << 1 | if is_same { SAME_NAMES } else { 0 };
+        // A length below 128 needs one byte, which nearly all have.
+        self.bytes.extend_from_slice(&[0, head]);
         put_varint(&mut self.bytes, ms);
         if short.is_none() {
             put_varint(&mut self.bytes, seq);
@@ -87,25 +87,34 @@ impl Node {
         let redis_seq = id.seq.wrapping_sub(self.first.seq) as i64;
         let mut size = size_of_int(0) + size_of_int(ms as i64) + size_of_int(redis_seq);
         if is_same {
-            pairs.skip(1).step_by(2).for_each(|value| size += put(&mut self.bytes, value));
+            let mut rest = pairs;
+            while let (Some(_), Some(value)) = (rest.next(), rest.next()) {
+                size += put(&mut self.bytes, value);
+            }
             size += size_of_int(count as i64 + 3);
         } else {
             put_varint(&mut self.bytes, count as u64);
             size += size_of_int(count as i64) + size_of_int(2 * count as i64 + 4);
             pairs.for_each(|element| size += put(&mut self.bytes, element));
         }
-        let len = self.bytes.len() - start - 1;
-        let length = pack::header(len);
-        let length = length.bytes();
-        if length.len() == 1 {
-            self.bytes[start] = len as u8;
-        } else {
-            self.bytes.splice(start..=start, length.iter().copied());
-        }
-        self.bytes.extend(length.iter().rev());
+        self.close(start);
         self.listpack = self.listpack.saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
         self.last = id;
         self.live += 1;
+    }
+
+    /// Writes the length of the frame that begins at `start` with room for a length of one byte, and mirrors it.
+    #[inline]
+    fn close(&mut self, start: usize) {
+        let len = self.bytes.len() - start - 1;
+        if len < 0x80 {
+            self.bytes[start] = len as u8;
+            self.bytes.push(len as u8);
+            return;
+        }
+        let length = pack::header(len);
+        self.bytes.splice(start..=start, length.bytes().iter().copied());
+        self.bytes.extend(length.bytes().iter().rev());
     }
 
     /// Removes the entry with this ID; whether it was there.
@@ -177,18 +186,14 @@ impl Node {
 
     /// The entries from `start` to `end`, both included.
     pub fn range(&self, start: Id, end: Id) -> Items<'_> {
-        let mut frames = self.frames();
-        if start > self.first {
-            while frames.clone().next().is_some_and(|frame| self.id_in(frame.data) < start) {
-                frames.next();
-            }
-        }
-        if end < self.last {
-            while frames.clone().next_back().is_some_and(|frame| self.id_in(frame.data) > end) {
-                frames.next_back();
-            }
-        }
-        Items { node: self, frames }
+        let from = self.place(start);
+        let to = if start == end {
+            let found = Frames::new(&self.bytes, from, self.bytes.len()).next();
+            found.filter(|frame| self.id_in(frame.data) == end).map_or(from, |frame| frame.end())
+        } else {
+            end.next().map_or(self.bytes.len(), |behind| self.place(behind))
+        };
+        Items { node: self, frames: Frames::new(&self.bytes, from, to) }
     }
 
     /// All entries.
@@ -196,18 +201,45 @@ impl Node {
         Items { node: self, frames: self.frames() }
     }
 
+    /// Where the entries with `id` and larger IDs begin: found from the front, or from the back where the ID suggests that
+    /// this is nearer.
+    fn place(&self, id: Id) -> usize {
+        if id <= self.first {
+            return self.body as usize;
+        }
+        let mut place = self.bytes.len();
+        if id > self.last {
+            return place;
+        }
+        let (first, last) = (self.first.as_u128(), self.last.as_u128());
+        let mut frames = self.frames();
+        if id.as_u128() - first <= (last - first) / 2 {
+            return frames.find(|frame| self.id_in(frame.data) >= id).map_or(place, |frame| frame.at);
+        }
+        while let Some(frame) = frames.next_back().filter(|frame| self.id_in(frame.data) >= id) {
+            place = frame.at;
+        }
+        place
+    }
+
     fn frames(&self) -> Frames<'_> {
         Frames::new(&self.bytes, self.body as usize, self.bytes.len())
     }
 
-    fn has_names<'a>(&self, names: impl Iterator<Item = &'a [u8]>, count: usize) -> bool {
+    /// Whether the names of `count` pairs are those of the node.
+    fn has_names<'a>(&self, mut pairs: impl Iterator<Item = &'a [u8]>, count: usize) -> bool {
         let (own, mut at) = varint(&self.bytes, 0);
-        own == count as u64
-            && names.into_iter().all(|name| {
-                let (element, next) = element(&self.bytes, at);
-                at = next;
-                *element == *name
-            })
+        if own != count as u64 {
+            return false;
+        }
+        while let (Some(name), Some(_)) = (pairs.next(), pairs.next()) {
+            let (element, next) = element(&self.bytes, at);
+            if *element != *name {
+                return false;
+            }
+            at = next;
+        }
+        true
     }
 
     fn id_in(&self, entry: &[u8]) -> Id {
@@ -244,6 +276,12 @@ impl Node {
 pub struct NodeLimit {
     pub bytes: usize,
     pub entries: u64,
+}
+
+impl Default for NodeLimit {
+    fn default() -> Self {
+        Self { bytes: 4096, entries: 100 }
+    }
 }
 
 /// One entry.

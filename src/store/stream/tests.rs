@@ -114,9 +114,11 @@ fn check(stream: &Stream, model: &Model, limit: NodeLimit) {
         let end = model.ids[(i * 3 + 5).min(model.ids.len() - 1)];
         let count = model.entries.range(*start..=end.max(*start)).count() as u64;
         let end = end.max(*start);
-        assert_eq!(log.count(*start, end, u64::MAX), count);
-        assert_eq!(log.count(*start, end, 3), count.min(3));
         let (mut range, mut found) = (log.range(*start, end), 0);
+        assert_eq!(log.range(*start, end).count_to(3) as u64, count.min(3));
+        if i.is_multiple_of(2) {
+            assert_eq!(range.count_to(usize::MAX) as u64, count);
+        }
         while range.next().is_some() {
             found += 1 + u64::from(range.next_back().is_some());
         }

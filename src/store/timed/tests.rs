@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::Slot;
 use super::super::part::tests::Owned;
 use super::super::wheel::TICK_MS;
+use super::super::{SetLimits, Slot, ZSetLimits};
 use super::*;
 
 const START: u64 = 1_800_000_000_000;
@@ -15,7 +15,11 @@ const START: u64 = 1_800_000_000_000;
 type Model = BTreeMap<u8, (f64, Option<u64>)>;
 
 fn limits() -> Limits {
-    Limits { set_max_intset_entries: 4, set_max_listpack_entries: 6, zset_max_listpack_entries: 6, ..Limits::default() }
+    Limits {
+        set: SetLimits { max_intset_entries: 4, max_listpack_entries: 6, ..SetLimits::default() },
+        zset: ZSetLimits { max_listpack_entries: 6, ..ZSetLimits::default() },
+        ..Limits::default()
+    }
 }
 
 /// Members are numbers, so that small sets are integers too; some are not.
@@ -59,9 +63,9 @@ proptest! {
                 0..3 => {
                     owned.slot(b"k", now, |slot| edit(slot, is_zset, |entry| {
                         if is_zset {
-                            zset::Edit::of(entry, &limits).expect("sorted").set(&bytes, score);
+                            zset::Edit::of(entry, &limits.zset).expect("sorted").set(&bytes, score);
                         } else {
-                            set::Edit::of(entry, &limits).expect("a set").add(&bytes);
+                            set::Edit::of(entry, &limits.set).expect("a set").add(&bytes);
                         }
                     }));
                     model.entry(member).or_insert((0.0, None)).0 = score;
@@ -86,12 +90,12 @@ proptest! {
                     let (mut gone, mut rng) = (Vec::new(), fastrand::Rng::with_seed(amount));
                     owned.slot(b"k", now, |slot| edit(slot, is_zset, |entry| {
                         if is_zset {
-                            let mut zset = zset::Edit::of(entry, &limits).expect("sorted");
+                            let mut zset = zset::Edit::of(entry, &limits.zset).expect("sorted");
                             let ranks = zset.len() / 3..zset.len() / 2;
                             gone.extend(zset.view().range(ranks.clone()).map(|item| item.member.to_vec()));
                             zset.remove_range(ranks);
                         } else {
-                            let mut set = set::Edit::of(entry, &limits).expect("a set");
+                            let mut set = set::Edit::of(entry, &limits.set).expect("a set");
                             let count = set.len() / 4;
                             set.pop_random(|below| rng.usize(..below), |member| gone.push(member.to_vec()));
                             set.pop_sample(count, |below| rng.usize(..below), |it| gone.push(it.to_vec()));
@@ -138,9 +142,9 @@ fn a_member_that_was_removed_leaves_no_deadline_behind() {
         let (mut owned, limits) = (Owned::new(), Limits::default());
         let add = |entry: &mut Entry, member: &[u8]| {
             if is_zset {
-                zset::Edit::of(entry, &limits).expect("sorted").set(member, 1.0);
+                zset::Edit::of(entry, &limits.zset).expect("sorted").set(member, 1.0);
             } else {
-                set::Edit::of(entry, &limits).expect("a set").add(member);
+                set::Edit::of(entry, &limits.set).expect("a set").add(member);
             }
         };
         owned.slot(b"k", START, |slot| {

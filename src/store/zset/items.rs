@@ -90,16 +90,11 @@ impl<'a> Items<'a> {
         let needle = Needle::new(member);
         let mut at = self.0.body_at();
         while at < bytes.len() {
-            let (len, width) = pack::head(bytes, at);
-            let data_at = at + width;
-            let score_at = data_at + len + width;
-            let score_len = usize::from(bytes[score_at]);
-            let end = score_at + score_len + 2;
-            if needle.has_len(len) && needle.is_at(bytes, data_at) {
-                let item = Item { member: &bytes[data_at..data_at + len], score: read(bytes, score_at + 1, score_len) };
-                return Some(Place { item, at, end });
+            let span = Span::at(bytes, at);
+            if needle.has_len(span.len) && needle.is_at(bytes, span.member) {
+                return Some(Place { item: span.item(bytes), at, end: span.end });
             }
-            at = end;
+            at = span.end;
         }
         None
     }
@@ -116,15 +111,11 @@ impl<'a> Items<'a> {
         let bytes = self.bytes();
         let Border { mut rank, mut at } = from;
         while at < bytes.len() {
-            let (len, width) = pack::head(bytes, at);
-            let data_at = at + width;
-            let score_at = data_at + len + width;
-            let score_len = usize::from(bytes[score_at]);
-            let score = read(bytes, score_at + 1, score_len);
-            if !is_before(Item { member: &bytes[data_at..data_at + len], score }) {
+            let span = Span::at(bytes, at);
+            if !is_before(span.item(bytes)) {
                 break;
             }
-            (rank, at) = (rank + 1, score_at + score_len + 2);
+            (rank, at) = (rank + 1, span.end);
         }
         Border { rank, at }
     }
@@ -174,6 +165,33 @@ impl<'a> Items<'a> {
     #[inline]
     pub fn between(self, from: usize, to: usize) -> Places<'a> {
         Places { bytes: self.bytes(), frames: Frames::new(self.bytes(), from, to) }
+    }
+}
+
+/// Where the parts of an item are.
+struct Span {
+    member: usize,
+    len: usize,
+    score: usize,
+    score_len: usize,
+    end: usize,
+}
+
+impl Span {
+    /// Those of the item that begins at `at`.
+    #[inline(always)]
+    fn at(bytes: &[u8], at: usize) -> Self {
+        // Nothing wraps that is in a slice, and what is not is found when it is read.
+        let (len, width) = pack::head(bytes, at);
+        let member = at.wrapping_add(width);
+        let score = member.wrapping_add(len).wrapping_add(width);
+        let score_len = usize::from(bytes[score]);
+        Self { member, len, score: score.wrapping_add(1), score_len, end: score.wrapping_add(score_len + 2) }
+    }
+
+    #[inline(always)]
+    fn item<'a>(&self, bytes: &'a [u8]) -> Item<'a> {
+        Item { member: &bytes[self.member..][..self.len], score: read(bytes, self.score, self.score_len) }
     }
 }
 

@@ -46,14 +46,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
+fn limits() -> impl Strategy<Value = ZSetLimits> {
     prop_oneof![
-        Just(Limits::default()),
-        (0..12_usize, 0..80_usize).prop_map(|(entries, value)| Limits {
-            zset_max_listpack_entries: entries,
-            zset_max_listpack_value: value,
-            ..Limits::default()
-        }),
+        Just(ZSetLimits::default()),
+        (0..12_usize, 0..80_usize)
+            .prop_map(|(entries, value)| ZSetLimits { max_listpack_entries: entries, max_listpack_value: value }),
     ]
 }
 
@@ -82,7 +79,7 @@ fn owned(item: Item<'_>) -> (Vec<u8>, f64) {
     (item.member.to_vec(), item.score)
 }
 
-fn check(view: View<'_>, limits: &Limits, model: &Model, probe: f64) {
+fn check(view: View<'_>, limits: &ZSetLimits, model: &Model, probe: f64) {
     let items = in_order(model);
     assert_eq!((view.len(), view.is_empty(), view.iter().len()), (items.len(), items.is_empty(), items.len()));
     assert!(view.iter().map(owned).eq(items.iter().cloned()));
@@ -117,7 +114,7 @@ fn check(view: View<'_>, limits: &Limits, model: &Model, probe: f64) {
     assert!(scanned.iter().map(|(member, score)| (member, score)).eq(model));
     match view {
         View::Packed(items) => {
-            assert!(Pack::validate(items.bytes()) && items.len() <= limits.zset_max_listpack_entries);
+            assert!(Pack::validate(items.bytes()) && items.len() <= limits.max_listpack_entries);
         }
         View::Large(sorted) => sorted.check(),
     }
@@ -188,8 +185,8 @@ proptest! {
         let built = built.with_content(|content| Entry::new(b"k", content, None, 0));
         let view = View::of(&built).expect("a sorted set");
         check(view, &limits, &model, 9.0);
-        let is_small = items.len() <= limits.zset_max_listpack_entries
-            && items.iter().all(|item| item.member.len() <= limits.zset_max_listpack_value);
+        let is_small = items.len() <= limits.max_listpack_entries
+            && items.iter().all(|item| item.member.len() <= limits.max_listpack_value);
         prop_assert_eq!(view.encoding() == "listpack", is_small);
     }
 
@@ -199,7 +196,7 @@ proptest! {
         (low, high) in (prop::collection::vec(b'a'..b'd', 0..3), prop::collection::vec(b'a'..b'd', 0..3)),
         entries in prop::sample::select(vec![0_usize, 1000]),
     ) {
-        let limits = Limits { zset_max_listpack_entries: entries, ..Limits::default() };
+        let limits = ZSetLimits { max_listpack_entries: entries, ..ZSetLimits::default() };
         let mut entry = create(b"k", 0);
         let mut edit = Edit::of(&mut entry, &limits).expect("a sorted set");
         words.iter().for_each(|word| {
@@ -233,7 +230,7 @@ fn set(model: &mut Model, member: &[u8], score: f64) -> bool {
 }
 
 fn filled(items: impl IntoIterator<Item = (Vec<u8>, f64)>) -> Entry {
-    let limits = Limits::default();
+    let limits = ZSetLimits::default();
     let mut entry = create(b"k", 0);
     let mut edit = Edit::of(&mut entry, &limits).expect("a sorted set");
     items.into_iter().for_each(|(member, score)| {
@@ -253,7 +250,7 @@ fn the_encoding_changes_at_redis_borders() {
     assert_eq!(encoding(&filled(numbers(129))), "skiplist");
     assert_eq!(encoding(&filled([(vec![b'x'; 64], 1.0)])), "listpack");
     assert_eq!(encoding(&filled([(vec![b'x'; 65], 1.0)])), "skiplist");
-    let limits = Limits::default();
+    let limits = ZSetLimits::default();
     for (count, expected) in [(128, "listpack"), (129, "skiplist")] {
         let mut entry = filled([]);
         Edit::of(&mut entry, &limits).expect("a sorted set").expect(count);
@@ -264,7 +261,7 @@ fn the_encoding_changes_at_redis_borders() {
 #[test]
 fn a_full_small_set_still_takes_new_scores() {
     let mut entry = filled(many(128, 0, 0.0));
-    let limits = Limits::default();
+    let limits = ZSetLimits::default();
     let mut edit = Edit::of(&mut entry, &limits).expect("a sorted set");
     assert!(!edit.set(b"17", 1e9) && edit.view().encoding() == "listpack");
     assert_eq!(edit.view().rank(b"17"), Some((127, 1e9)));
@@ -272,7 +269,7 @@ fn a_full_small_set_still_takes_new_scores() {
 
 #[test]
 fn five_short_members_cost_one_small_allocation() {
-    let limits = Limits::default();
+    let limits = ZSetLimits::default();
     let mut entry = create(&[b'k'; 16], 0);
     let mut edit = Edit::of(&mut entry, &limits).expect("a sorted set");
     for (at, member) in [b"m1", b"m2", b"m3", b"m4", b"m5"].into_iter().enumerate() {
@@ -306,7 +303,7 @@ fn a_member_of_a_large_set_costs_less_than_fifty_bytes() {
 
 #[test]
 fn a_member_that_stays_is_scanned_once_whatever_happens_to_its_score() {
-    let limits = Limits::default();
+    let limits = ZSetLimits::default();
     let mut entry = filled(many(2000, 3, 0.0));
     let stays: BTreeSet<Vec<u8>> = (0..1000_u32).map(|at| at.to_string().into_bytes()).collect();
     let (mut cursor, mut seen, mut round) = (0, Vec::new(), 0_u32);
@@ -391,5 +388,5 @@ fn new_scores_take_members_from_leaf_to_leaf() {
 #[test]
 fn other_types_are_not_sorted_sets() {
     let mut entry = Entry::new(b"k", Content::Inline(Kind::HashPack, pack::EMPTY), None, 0);
-    assert!(View::of(&entry).is_none() && Edit::of(&mut entry, &Limits::default()).is_none());
+    assert!(View::of(&entry).is_none() && Edit::of(&mut entry, &ZSetLimits::default()).is_none());
 }

@@ -644,18 +644,18 @@ impl Buffer for Leaf {
         &mut self.pack
     }
 
-    fn splice(&mut self, at: usize, remove: usize, insert: &[&[u8]]) {
-        let added: usize = insert.iter().map(|part| part.len()).sum();
+    fn open(&mut self, at: usize, remove: usize, added: usize) -> &mut [u8] {
         let len = self.pack.len() - remove + added;
         let step = (1 << len.clamp(64, 1 << 18).ilog2()) / 4;
-        let room = len.next_multiple_of(step);
+        let room = (len + step - 1) & !(step - 1);
         if room > self.pack.capacity() {
             self.pack.reserve_exact(room - self.pack.len());
         }
-        Buffer::splice(&mut self.pack, at, remove, insert);
+        self.pack.open(at, remove, added);
         if self.pack.capacity() >= room + 2 * step {
             self.pack.shrink_to(room);
         }
+        &mut self.pack
     }
 }
 
