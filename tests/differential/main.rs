@@ -85,6 +85,10 @@ fn random_commands_are_answered_as_by_redis() {
         let (protocol, steps) = episode(&grammar, source);
         count += steps.iter().map(Vec::len).sum::<usize>() as u64;
         if let Some(difference) = first_difference(&mut servers, protocol, &steps) {
+            if servers.replace_crashed_reference() {
+                eprintln!("redis-server has crashed in the episode with seed {seed}, which says nothing about us");
+                continue;
+            }
             let report = guard.report(&mut servers, protocol, steps, &difference);
             failures.push(report);
         }

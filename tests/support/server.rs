@@ -123,7 +123,12 @@ impl Server {
     /// # Panics
     /// If it does not within [`PATIENCE`].
     pub fn wait_for_log(&self, text: &str) {
-        assert!(self.log.wait_for(text, PATIENCE), "not logged: {text}\n{}", self.log());
+        assert!(self.logs(text, PATIENCE), "not logged: {text}\n{}", self.log());
+    }
+
+    /// Whether the log contains `text`, or does so within this time.
+    pub fn logs(&self, text: &str, within: Duration) -> bool {
+        self.log.wait_for(text, within)
     }
 
     /// The log so far.
