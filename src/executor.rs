@@ -119,10 +119,11 @@ impl<E: Engine> Executor<E> {
     /// moved to the first that has not run.
     #[inline]
     pub fn run_now(&mut self, batch: &mut Batch, at: &mut usize) {
-        let end = self.plain_until(batch, *at);
-        if end == *at || self.needs_room(&batch.requests[*at]) {
+        let plain = self.plain(batch, *at);
+        if plain == 0 {
             return;
         }
+        let end = *at + plain;
         let session = self.session.as_mut().expect("present between requests");
         batch.reply.set_resp(session.resp);
         batch.asker = session.client.asker();
@@ -137,9 +138,11 @@ impl<E: Engine> Executor<E> {
         *at = ran;
     }
 
-    /// How far data commands reach that run as they are: nobody is to be asked, and nothing follows but their replies.
+    /// How many data commands from number `at` on run as they are: nobody is to be asked, and nothing follows but their replies.
     #[inline]
-    fn plain_until(&self, batch: &Batch, at: usize) -> usize {
+    fn plain(&self, batch: &Batch, at: usize) -> usize {
+        /// Who stops earlier looks again, so that a large batch is not to be gone through each time.
+        const AT_ONCE_MAX: usize = 1024;
         let session = self.session();
         let client = &session.client;
         let is_plain = session.queue.is_none()
@@ -150,10 +153,12 @@ impl<E: Engine> Executor<E> {
             && !client.is_caching_told()
             && !self.server.monitors.is_any()
             && self.server.pause.mode(batch.now).is_none();
+        if !is_plain || self.needs_room(&batch.requests[at]) {
+            return 0;
+        }
         let runs_at_once =
             |request: &&Request| matches!(request.verdict, Verdict::Run(it) if it.flags.has(Flags::AT_ONCE));
-        let plain = batch.requests[at..].iter().take_while(runs_at_once).count();
-        if is_plain { at + plain } else { at }
+        batch.requests[at..].iter().take(AT_ONCE_MAX).take_while(runs_at_once).count()
     }
 
     /// Runs the requests of a batch from number `at` on, which is moved to the first that has not run.
@@ -208,23 +213,19 @@ impl<E: Engine> Executor<E> {
                         std::mem::swap(&mut batch.fieldsets, &mut session.fieldsets);
                     }
                     fault::point("executor.ran");
+                    let mut outcome = Outcome::Done;
                     if std::mem::take(&mut batch.lacks_room) {
                         // The next time round makes room before the request that needs it.
                     } else if *at < end && batch.reply.len() < FLUSH {
                         *at += 1;
-                        let outcome;
                         (batch, outcome) = if is_long(&batch.requests[*at - 1]) {
                             // Boxed, since it is seldom.
                             Box::pin(self.work_aside(batch, *at - 1)).await?
                         } else {
                             self.block(batch, *at - 1).await?
                         };
-                        if outcome != Outcome::Done {
-                            self.count(&mut batch, first..*at);
-                            return Ok((batch, outcome));
-                        }
                     }
-                    Outcome::Done
+                    outcome
                 }
                 // It may wait for long; what has run is answered before.
                 Admission::Control(Control::Migrate) if !batch.reply.is_empty() => return Ok((batch, Outcome::Flush)),
@@ -295,6 +296,10 @@ impl<E: Engine> Executor<E> {
                 self.show(&batch, first..*at);
             }
             self.forget_caching(&request);
+            // The reply of who waits is muted when it is there.
+            if outcome == Outcome::Wait {
+                return Ok((batch, outcome));
+            }
             let mark = if is_run && is_push(&request) { batch.reply.mark() } else { mark };
             // CLIENT REPLY ON answers even when it is the request that was to be skipped.
             let is_unmuted = replies != Replies::On && self.session().replies == Replies::On && is_reply(&request);
@@ -306,7 +311,7 @@ impl<E: Engine> Executor<E> {
         Ok((batch, Outcome::Done))
     }
 
-    /// Runs a blocking command that could not be done at once, or begins to wait.
+    /// Tries a blocking command, or begins to wait.
     async fn block(&mut self, batch: Box<Batch>, at: usize) -> Result<(Box<Batch>, Outcome), Gone> {
         let session = self.session();
         let (db, client) = (session.db, Arc::clone(&session.client));

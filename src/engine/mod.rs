@@ -93,8 +93,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Runs the data commands `range` of a batch in order against database `db`.
     ///
     /// Returns the batch and the index of the first request that has not run: less than the range's end only when the
-    /// replies have reached [`FLUSH`] bytes, when that request is a blocking command ([`Engine::block`]) or a long one
-    /// ([`Aside`]), or when there may be no memory for it ([`Batch::lacks_room`]).
+    /// replies have reached [`FLUSH`] bytes, when that request is a blocking command ([`Engine::block`]) that may wait or
+    /// comes behind others, or a long one ([`Aside`]), or when there may be no memory for it ([`Batch::lacks_room`]).
     fn execute(
         &self,
         batch: Box<Batch>,

@@ -292,8 +292,8 @@ impl Entry {
         if new.value + new_len > size {
             self.resize(old, new);
         }
-        // SAFETY: the allocation holds at least max(old, new) bytes here; what was never written of it is, and then the
-        // tail is moved inside it with an overlapping copy.
+        // SAFETY: the allocation holds at least max(old, new) bytes here. What is behind the old value is set to zero first,
+        // so all of the new value is initialised; then the tail is moved inside it with an overlapping copy.
         unsafe {
             let value = self.base().add(new.value);
             ptr::write_bytes(value.add(old.value_len), 0, new_len.saturating_sub(old.value_len));

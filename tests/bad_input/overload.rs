@@ -157,6 +157,20 @@ each_engine! {
         client.expect_open();
     }
 
+    fn one_whose_large_batch_is_admitted_request_by_request(peer) {
+        const REQUESTS: usize = 20_000;
+        let server = start(peer, &["--threads", "1"]);
+        let mut client = server.client();
+        Others::of(&server, "").notice_nothing(&server, SLACK, "large batches", || {
+            // What comes while it waits is one batch.
+            let wait = "BLPOP nothing 0.3\r\n";
+            client.send(format!("{wait}MULTI\r\n{}DISCARD\r\n", "GET a\r\n".repeat(REQUESTS)));
+            client.expect(format!("*-1\r\n+OK\r\n{}+OK\r\n", "+QUEUED\r\n".repeat(REQUESTS)));
+            client.send(format!("{wait}CLIENT REPLY OFF\r\n{}CLIENT REPLY ON\r\n", "GET a\r\n".repeat(REQUESTS)));
+            client.expect("*-1\r\n+OK\r\n");
+        });
+    }
+
     fn a_hundred_thousand_wrong_passwords(peer) {
         let server = start(peer, &["--requirepass", "secret"]);
         Others::of(&server, "AUTH secret").notice_nothing(&server, SLACK, "AUTH", || {

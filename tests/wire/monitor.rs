@@ -34,6 +34,18 @@ same_as_redis! {
         }
     }
 
+    fn who_waits_is_shown_with_what_came_before(peer) {
+        let server = peer.start();
+        let (mut monitor, mut client) = (server.client(), server.client());
+        monitor.check("MONITOR", "+OK\r\n");
+        client.send("SET a 1\r\nGET a\r\nBLPOP l 0.01\r\nGET b\r\nXREAD BLOCK 10 STREAMS x 0\r\n");
+        for expected in [r#""SET" "a" "1""#, r#""GET" "a""#, r#""BLPOP" "l" "0.01""#, r#""GET" "b""#] {
+            assert_eq!(line(&mut monitor, &client), format!("[0 peer] {expected}"));
+        }
+        assert_eq!(line(&mut monitor, &client), r#"[0 peer] "XREAD" "BLOCK" "10" "STREAMS" "x" "0""#);
+        client.expect("+OK\r\n$1\r\n1\r\n*-1\r\n$-1\r\n*-1\r\n");
+    }
+
     fn transactions_are_shown_when_they_run(peer) {
         let server = peer.start();
         let (mut monitor, mut client) = (server.client(), server.client());

@@ -137,6 +137,13 @@ same_as_redis! {
         }
         writer.call("MSET a 1 b 2 c 3");
         reader.expect(invalidate("a") + &invalidate("b"));
+        // It is about the command that waits.
+        reader.send("CLIENT CACHING YES\r\nBLPOP nothing 0.01\r\nGET d\r\n");
+        for _ in 0..3 {
+            reader.read();
+        }
+        writer.call("SET d 1");
+        expect_nothing(&mut reader);
         reader.check("CLIENT CACHING NO", "-ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.\r\n");
         reader.check("CLIENT CACHING MAYBE", "-ERR syntax error\r\n");
         let mut reader = tracker(&server, " OPTOUT");
