@@ -5,8 +5,8 @@ use std::io;
 use std::thread::{Builder, JoinHandle};
 
 /// How long the turn is that the system gives a background thread, in nanoseconds. Linux (6.12 and later) lets whoever
-/// wakes up and takes shorter turns run before one whose turn is not over yet: its own default is 0.7 to 2.8 ms, so this is
-/// just longer, and where all cores are busy others wait no longer than for one such turn.
+/// wakes up and takes shorter turns run before one whose turn is not over yet: its own default is 0.7 to 2.8 ms, so
+/// this is just longer, and where all cores are busy others wait no longer than for one such turn.
 #[cfg(target_os = "linux")]
 const TURN: u64 = 5_000_000;
 
@@ -22,7 +22,8 @@ pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Joi
     })
 }
 
-/// Asks for long turns, if this thread is scheduled as usual. Older systems have none, and whoever may not have them goes without.
+/// Asks for long turns, if this thread is scheduled as usual. Older systems have none, and whoever may not have them
+/// goes without.
 #[cfg(target_os = "linux")]
 fn take_long_turns() {
     if let Ok(before) = scheduling()

@@ -115,8 +115,8 @@ impl<E: Engine> Executor<E> {
         self.session.as_ref().expect("present between batches")
     }
 
-    /// Runs as many requests from number `at` on as take nothing but an engine that runs them at once: mostly all. `at` is
-    /// moved to the first that has not run.
+    /// Runs as many requests from number `at` on as take nothing but an engine that runs them at once: mostly all. `at`
+    /// is moved to the first that has not run.
     #[inline]
     pub fn run_now(&mut self, batch: &mut Batch, at: &mut usize) {
         let plain = self.plain(batch, *at);
@@ -138,7 +138,8 @@ impl<E: Engine> Executor<E> {
         *at = ran;
     }
 
-    /// How many data commands from number `at` on run as they are: nobody is to be asked, and nothing follows but their replies.
+    /// How many data commands from number `at` on run as they are: nobody is to be asked, and nothing follows but their
+    /// replies.
     #[inline]
     fn plain(&self, batch: &Batch, at: usize) -> usize {
         /// Who stops earlier looks again, so that a large batch is not to be gone through each time.
@@ -497,8 +498,8 @@ impl<E: Engine> Executor<E> {
 
     /// Evicts keys before a request that needs memory; false when there is none for it.
     ///
-    /// Goes on until there is room, or for as long as `maxmemory-eviction-tenacity` says. But at least as much goes as the
-    /// request may bring, so that many who write cannot outrun the eviction.
+    /// Goes on until there is room, or for as long as `maxmemory-eviction-tenacity` says. But at least as much goes as
+    /// the request may bring, so that many who write cannot outrun the eviction.
     ///
     /// * `bytes`: how many bytes its client has sent.
     async fn make_room(&mut self, bytes: u64) -> Result<bool, Gone> {

@@ -17,8 +17,8 @@ use crate::server::{Server, now};
 use crate::store::Part;
 use crate::sync::Arc;
 
-/// Keys that changed while somebody waited for them, in order, each once. They are served when the command has let go of
-/// everything that it held, before its reply is sent.
+/// Keys that changed while somebody waited for them, in order, each once. They are served when the command has let go
+/// of everything that it held, before its reply is sent.
 #[derive(Debug, Default)]
 pub struct Ready(Option<Box<Queue>>);
 
@@ -126,8 +126,8 @@ pub fn at_once(
     }
 }
 
-/// Runs a blocking command on its keys, which are held, and what follows from its changes. Returns how it waits if it has
-/// to, and has written nothing then.
+/// Runs a blocking command on its keys, which are held, and what follows from its changes. Returns how it waits if it
+/// has to, and has written nothing then.
 fn run(
     block: Block,
     parts: &mut dyn Parts,

@@ -303,8 +303,8 @@ impl<E: Engine> Connection<E> {
         }
     }
 
-    /// Waits for what a blocking command waits for; false when the connection is to end. Whatever it is, the wait is over
-    /// then, and others do not find it.
+    /// Waits for what a blocking command waits for; false when the connection is to end. Whatever it is, the wait is
+    /// over then, and others do not find it.
     async fn wait<S: Stream>(
         &mut self,
         socket: &mut Socket<S>,
@@ -348,8 +348,8 @@ impl<E: Engine> Connection<E> {
         Ok(())
     }
 
-    /// Returns when something was pushed to the client, or the wait is over, or is to be: because its time has come, or the connection's end. What the client
-    /// sends meanwhile is added to the batch's input.
+    /// Returns when something was pushed to the client, or the wait is over, or is to be: because its time has come, or
+    /// the connection's end. What the client sends meanwhile is added to the batch's input.
     async fn wait_for_reply<S: Stream>(&mut self, socket: &mut Socket<S>, batch: &mut Batch) -> io::Result<()> {
         let client = Arc::clone(&self.executor.session().client);
         let Some(waiter) = self.executor.waiter().map(Arc::clone) else { return Ok(()) };
@@ -377,7 +377,8 @@ impl<E: Engine> Connection<E> {
             }
             while !waiter.is_over() {
                 if has_hung_up {
-                    // Somebody has claimed the wait, and wakes this in a moment. Who has only ended his side still reads.
+                    // Somebody has claimed the wait, and wakes this in a moment. Who has only ended his side still
+                    // reads.
                     return Poll::Pending;
                 }
                 let mut fresh = pool::take();
@@ -417,8 +418,8 @@ impl<E: Engine> Connection<E> {
         }
     }
 
-    /// Sends the replies, if nothing was pushed. Where something was or the peer is slow, how many bytes have been sent:
-    /// [`Connection::send_rest`] goes on.
+    /// Sends the replies, if nothing was pushed. Where something was or the peer is slow, how many bytes have been
+    /// sent: [`Connection::send_rest`] goes on.
     #[inline]
     fn send_now<S: Stream>(&self, socket: &Socket<S>, reply: &mut Reply) -> io::Result<Option<usize>> {
         fault::point("connection.send");
@@ -477,7 +478,8 @@ impl<E: Engine> Connection<E> {
         Ok(())
     }
 
-    /// Waits until the peer takes more. One that does not keep up has the soft limit's time for each step forward.
+    /// Waits until the peer takes more. One that does not keep up has the soft limit's time for each step forward, as the
+    /// system reports them.
     ///
     /// * `waiting`: how many bytes wait for it.
     async fn wait_for_peer<S: Stream>(&self, socket: &Socket<S>, waiting: usize) -> io::Result<()> {

@@ -110,8 +110,8 @@ fn single_threaded() -> io::Result<Runtime> {
     Builder::new_current_thread().on_thread_park(tidy_if_asked).enable_all().build()
 }
 
-/// A runtime of one thread, which takes no work from others and so need not look out for them. It sleeps while nobody runs
-/// on it, and lives as long as the process.
+/// A runtime of one thread, which takes no work from others and so need not look out for them. It sleeps while nobody
+/// runs on it, and lives as long as the process.
 fn start_thread(name: String) -> io::Result<Handle> {
     let runtime = single_threaded()?;
     let handle = runtime.handle().clone();

@@ -19,8 +19,8 @@ pub trait Stream: AsyncWrite + AsFd + Unpin + Send + Sync + Sized + 'static {
     /// Enters the present runtime.
     fn enter(free: Self::Free) -> io::Result<Self>;
 
-    /// Makes a system call if the runtime holds the stream to be ready; [`io::ErrorKind::WouldBlock`] if it does not. The same
-    /// error of `call` tells the runtime that it is not ready any more.
+    /// Makes a system call if the runtime holds the stream to be ready; [`io::ErrorKind::WouldBlock`] if it does not.
+    /// The same error of `call` tells the runtime that it is not ready any more.
     fn try_io<R>(&self, interest: Interest, call: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
 
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
@@ -59,9 +59,9 @@ macro_rules! streams {
 
 streams!(TcpStream = std::net::TcpStream, UnixStream = std::os::unix::net::UnixStream);
 
-/// Whether a call that may move up to `room` bytes has moved all that can be moved for now, so that the next thing to do is to
-/// wait. It is known where readiness is reported once for each change, and again when there is more; tokio's own reads and writes
-/// go by the same on the same systems.
+/// Whether a call that may move up to `room` bytes has moved all that can be moved for now, so that the next thing to
+/// do is to wait. It is known where readiness is reported once for each change, and again when there is more; tokio's
+/// own reads and writes go by the same on the same systems.
 fn was_all(len: usize, room: usize) -> bool {
     cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple")) && 0 < len && len < room
 }
@@ -78,8 +78,8 @@ pub struct Socket<S> {
 }
 
 impl<S: Stream> Socket<S> {
-    /// After so many reads in a row others have their turn, however much there still is: as many as tokio's budget for a task allows
-    /// of reads that are each answered.
+    /// After so many reads in a row others have their turn, however much there still is: as many as tokio's budget for
+    /// a task allows of reads that are each answered.
     const READS_MAX: u32 = 64;
 
     pub fn new(stream: S) -> Self {
@@ -133,8 +133,8 @@ impl<S: Stream> Socket<S> {
         self.attempt(Interest::WRITABLE, len, || Ok(rustix::io::writev(&self.stream, parts)?))
     }
 
-    /// Makes a call that moves up to `room` bytes, if the stream is held to be ready; returns how many it moved. If that was all
-    /// for now, the runtime is told so.
+    /// Makes a call that moves up to `room` bytes, if the stream is held to be ready; returns how many it moved. If
+    /// that was all for now, the runtime is told so.
     #[inline]
     fn attempt(&self, interest: Interest, room: usize, call: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
         let mut moved = None;

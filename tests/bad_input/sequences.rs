@@ -1,5 +1,5 @@
-//! Whatever a connection may be in the middle of, in every order of two and in random sequences, with every kind of end:
-//! both engines and redis-server 7.0 answer alike and hold the same data afterwards.
+//! Whatever a connection may be in the middle of, in every order of two and in random sequences, with every kind of
+//! end: both engines and redis-server 7.0 answer alike and hold the same data afterwards.
 
 use std::collections::BTreeSet;
 use std::thread::ScopedJoinHandle;
@@ -70,8 +70,8 @@ enum End {
 const SILENCE: Duration = Duration::from_millis(500);
 
 impl End {
-    /// The same, or one that all servers have: 7.0 does not end the connection of a muted client that says QUIT, and one who
-    /// leaves with QUIT does not hear of the changes of that turn of its loop.
+    /// The same, or one that all servers have: 7.0 does not end the connection of a muted client that says QUIT, and
+    /// one who leaves with QUIT does not hear of the changes of that turn of its loop.
     fn of(self, steps: &[&str]) -> Self {
         let is_other = |step: &&str| step.starts_with("CLIENT REPLY") || *step == "CLIENT TRACKING ON BCAST";
         if self == Self::Quit && steps.iter().any(is_other) { Self::HalfClose } else { self }
@@ -209,7 +209,8 @@ fn plain(value: Value, own: &str) -> (Value, bool) {
     }
 }
 
-/// News with all keys that changed in one last message, each once: redis-server tells of those of one turn of its loop at once.
+/// News with all keys that changed in one last message, each once: redis-server tells of those of one turn of its loop
+/// at once.
 fn told_together(news: Vec<Value>) -> Vec<Value> {
     let mut names = BTreeSet::new();
     let mut rest: Vec<Value> = Vec::new();
@@ -254,7 +255,8 @@ fn differs_on_purpose(steps: &[&str], end: End) -> bool {
         let first = steps.iter().position(|step| step.starts_with(first));
         first.is_some_and(|first| steps[first..].iter().any(|step| step.starts_with(second)))
     };
-    // Redis tells of all changes of one turn of its loop at once, unless the client has gone, in what it speaks by then.
+    // Redis tells of all changes of one turn of its loop at once, unless the client has gone, in what it speaks by
+    // then.
     let broadcasts = |step: &str| before("CLIENT TRACKING ON BCAST", step);
     if ["RESET", "CLIENT TRACKING OFF", "HELLO 3"].into_iter().any(broadcasts) {
         return true;
@@ -272,7 +274,8 @@ fn differs_on_purpose(steps: &[&str], end: End) -> bool {
     if before("CLIENT TRACKING ON", "HELLO 2") && before("HELLO 3", "HELLO 2") {
         return true;
     }
-    // For the same reason a message to oneself is in RESP2 by then. And Redis writes one into EXEC's array, which has announced fewer elements.
+    // For the same reason a message to oneself is in RESP2 by then. And Redis writes one into EXEC's array, which has
+    // announced fewer elements.
     let tells_itself = |from: &str, to: &str| {
         let pairs = [("SUBSCRIBE", "PUBLISH"), ("PSUBSCRIBE", "PUBLISH"), ("SSUBSCRIBE", "SPUBLISH")];
         let is_within =

@@ -78,7 +78,8 @@ impl Servers {
         }
     }
 
-    /// Starts redis-server anew if it has crashed, and tells whether it had. That is a bug of its own; an engine that ends is one of ours.
+    /// Starts redis-server anew if it has crashed, and tells whether it had. That is a bug of its own; an engine that
+    /// ends is one of ours.
     pub fn replace_crashed_reference(&mut self) -> bool {
         const REPORT: &str = "=== REDIS BUG REPORT START";
         let mut all = self.servers.iter_mut().zip(&mut self.clients);

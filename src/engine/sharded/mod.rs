@@ -132,8 +132,8 @@ impl Sharded {
         len
     }
 
-    /// Runs one request; false when it may wait, is a walk, or is too long to be run here. `lock` is what the last one of this
-    /// window left locked, and becomes what this one leaves: a pipeline on one key locks once.
+    /// Runs one request; false when it may wait, is a walk, or is too long to be run here. `lock` is what the last one
+    /// of this window left locked, and becomes what this one leaves: a pipeline on one key locks once.
     #[inline]
     fn run_one<'a>(
         &'a self,
@@ -363,8 +363,8 @@ impl Sharded {
         (db < self.shards.databases()).then(|| self.shards.part_of(db, key.hash))
     }
 
-    /// Locks what `reach` gives, which may depend on the databases in use: all that are when the last lock has been taken.
-    /// One that comes into use later comes after.
+    /// Locks what `reach` gives, which may depend on the databases in use: all that are when the last lock has been
+    /// taken. One that comes into use later comes after.
     fn write_reach(&self, reach: impl Fn() -> SmallVec<[PartId; 16]>) -> HeldExclusive<'_> {
         loop {
             let used = self.shards.used();
@@ -392,8 +392,8 @@ impl Sharded {
         }
     }
 
-    /// Every part that a transaction can reach: its keys' and the watched keys'. Where a command needs a whole database,
-    /// all parts of all databases that it reaches: one is locked as a whole, or none is.
+    /// Every part that a transaction can reach: its keys' and the watched keys'. Where a command needs a whole
+    /// database, all parts of all databases that it reaches: one is locked as a whole, or none is.
     fn reach(&self, transaction: &Transaction) -> SmallVec<[PartId; 16]> {
         let batch = &transaction.batch;
         let watched = transaction.watching.keys.iter();

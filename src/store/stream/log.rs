@@ -260,7 +260,8 @@ pub struct Range<'a> {
 }
 
 impl Range<'_> {
-    /// How many entries are left, counted up to `most`. Before any is taken; what is found on the way is not looked for again.
+    /// How many entries are left, counted up to `most`. Before any is taken; what is found on the way is not looked for
+    /// again.
     pub fn count_to(&mut self, most: usize) -> usize {
         let Self { start, end, .. } = *self;
         if self.front.is_none() {
