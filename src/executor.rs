@@ -123,6 +123,7 @@ impl<E: Engine> Executor<E> {
         if plain == 0 {
             return;
         }
+        fault::point("executor.admit");
         let end = *at + plain;
         let session = self.session.as_mut().expect("present between requests");
         batch.reply.set_resp(session.resp);
