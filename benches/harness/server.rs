@@ -129,7 +129,11 @@ pub fn specs(names: &[String], extra: &[String], kiba: &Path) -> Result<Vec<Spec
     if specs.is_empty() { Err("no server to measure".into()) } else { Ok(specs) }
 }
 
-/// A running server; killed on drop.
+/// For a server to end by itself.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A running server. On drop it is asked to end, so that a build that counts can write down what it has counted, and
+/// killed if it does not.
 #[derive(Debug)]
 pub struct Server {
     pub spec: Spec,
@@ -213,7 +217,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only when the process is already gone.
+        // All fail only when the process is already gone.
+        let _ = rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let since = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && since.elapsed() < GRACE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);

@@ -2,13 +2,11 @@
 //! ThreadSanitizer. They need what stable Rust hides behind `RUSTC_BOOTSTRAP=1`, on Linux.
 
 use std::collections::VecDeque;
-use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use crate::{cargo, root, run};
+use crate::{cargo, root, run, rustc};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -145,10 +143,6 @@ fn has_sources_of_std() -> bool {
         println!("skipped: ThreadSanitizer needs the sources of the standard library: rustup component add rust-src");
     }
     has
-}
-
-fn rustc() -> OsString {
-    env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
 }
 
 /// Whether the toolchain can build with a sanitizer here; says so if it cannot.

@@ -1,8 +1,10 @@
 //! `cargo xtask test`: every test of Kiba by one command; `cargo xtask` lists the others.
 
 mod instrumented;
+mod pgo;
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -96,6 +98,7 @@ const USAGE: &str = "cargo xtask COMMAND
   fuzz [TARGET] [SECONDS]
                     random input, 60 s for each target unless told otherwise
   asan, tsan        the stress tests under AddressSanitizer, ThreadSanitizer
+  pgo               builds target/pgo/kiba, optimised by what the benches make it do
   lint              formatting, clippy with warnings denied, documentation
   conf              writes kiba.conf anew from the table of options
   docs              writes docs/commands.md anew from the table of commands";
@@ -113,6 +116,7 @@ fn main() -> ExitCode {
         ["fuzz", ref options @ ..] => fuzz(options),
         ["asan"] => instrumented::sanitize("address"),
         ["tsan"] => instrumented::sanitize("thread"),
+        ["pgo"] => pgo::pgo(),
         ["lint"] => lint(),
         ["conf"] => conf(),
         ["docs"] => run(cargo().args(["test", "--test", "docs"]).env("KIBA_WRITE_DOCS", "1")),
@@ -249,6 +253,10 @@ fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
+}
+
+fn rustc() -> OsString {
+    env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
 }
 
 fn root() -> PathBuf {
