@@ -98,14 +98,8 @@ impl Spec {
     fn said_of_version(&self) -> Option<String> {
         let mut command = Command::new(&self.command[0]);
         let mut child = command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;
-        let since = Instant::now();
-        while child.try_wait().ok()?.is_none() {
-            // What does not know the option may be serving by now.
-            if since.elapsed() > Duration::from_secs(2) {
-                child.kill().ok()?;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        // What does not know the option may be serving by now.
+        wait_or_kill(&mut child, Duration::from_secs(2)).ok()?;
         let mut text = String::new();
         child.stdout?.read_to_string(&mut text).ok()?;
         text.lines().next().map(|line| line.trim().to_owned())
@@ -127,6 +121,18 @@ pub fn specs(names: &[String], extra: &[String], kiba: &Path) -> Result<Vec<Spec
         keep
     });
     if specs.is_empty() { Err("no server to measure".into()) } else { Ok(specs) }
+}
+
+/// Waits until a process ends; kills it after `time`.
+fn wait_or_kill(child: &mut Child, time: Duration) -> std::io::Result<()> {
+    let since = Instant::now();
+    while child.try_wait()?.is_none() {
+        if since.elapsed() > time {
+            child.kill()?;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 /// For a server to end by itself.
@@ -217,14 +223,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // All fail only when the process is already gone.
-        let _ = rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let since = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && since.elapsed() < GRACE {
-            std::thread::sleep(Duration::from_millis(5));
+        // One that was waited for has no process number of its own any more.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM);
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = wait_or_kill(&mut self.child, GRACE);
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

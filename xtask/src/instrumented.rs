@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use crate::{cargo, root, run, rustc};
+use crate::{cargo, root, run, rustc, rustc_said};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -136,8 +136,7 @@ pub fn sanitize(sanitizer: &str) -> Result<(), String> {
 /// The one that is installed orders memory in ways that ThreadSanitizer does not see (fences, and atomics in code that is
 /// not instrumented): the library's unit tests alone gave 346 reports, in the middle of Arc, Once, Mutex and mpsc.
 fn has_sources_of_std() -> bool {
-    let sysroot = Command::new(rustc()).args(["--print", "sysroot"]).output();
-    let sysroot = sysroot.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    let sysroot = rustc_said("sysroot").unwrap_or_default();
     let has = PathBuf::from(sysroot).join("lib/rustlib/src/rust/library").exists();
     if !has {
         println!("skipped: ThreadSanitizer needs the sources of the standard library: rustup component add rust-src");

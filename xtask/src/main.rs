@@ -241,12 +241,8 @@ fn lint() -> Result<(), String> {
 }
 
 fn conf() -> Result<(), String> {
-    let output = cargo().args(["run", "--quiet", "--bin", "kiba", "--", "--print-conf"]).output();
-    let output = output.map_err(|error| format!("cannot run cargo: {error}"))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-    }
-    std::fs::write(root().join("kiba.conf"), output.stdout).map_err(|error| format!("cannot write kiba.conf: {error}"))
+    let text = said(cargo().args(["run", "--quiet", "--bin", "kiba", "--", "--print-conf"]))?;
+    std::fs::write(root().join("kiba.conf"), text).map_err(|error| format!("cannot write kiba.conf: {error}"))
 }
 
 fn cargo() -> Command {
@@ -257,6 +253,11 @@ fn cargo() -> Command {
 
 fn rustc() -> OsString {
     env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
+}
+
+/// What `rustc --print` says of one of its facts.
+fn rustc_said(fact: &str) -> Result<String, String> {
+    said(Command::new(rustc()).args(["--print", fact])).map(|text| text.trim().to_owned())
 }
 
 fn root() -> PathBuf {
@@ -270,4 +271,15 @@ fn run(command: &mut Command) -> Result<(), String> {
     println!("{line}");
     let status = command.status().map_err(|error| format!("cannot run {line}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("failed: {line}")) }
+}
+
+/// What a program prints.
+fn said(command: &mut Command) -> Result<String, String> {
+    let output =
+        command.output().map_err(|error| format!("cannot run {}: {error}", command.get_program().display()))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
 }

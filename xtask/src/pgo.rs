@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{cargo, root, run, rustc};
+use crate::{cargo, root, run, rustc_said, said};
 
 /// What the server is driven with: the commands that are used most, one by one and in pipelines, and what is pushed and
 /// waited for. What is not among it is laid out as without a profile, but for being held to be rare.
@@ -19,7 +19,7 @@ const TRAINING: [&[&str]; 2] = [
 
 /// Builds `target/pgo/kiba`.
 pub fn pgo() -> Result<(), String> {
-    let target = host()?;
+    let target = rustc_said("host-tuple")?;
     let merger = profdata(&target)?;
     let directory = root().join("target/pgo");
     let profiles = directory.join("profiles");
@@ -53,32 +53,13 @@ fn build(target: &str, directory: &Path, flags: &str) -> Result<PathBuf, String>
     Ok(directory.join(target).join("release/kiba"))
 }
 
-/// The machine's own target.
-fn host() -> Result<String, String> {
-    let text = said(Command::new(rustc()).arg("-vV"))?;
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).ok_or(format!("rustc tells no host: {text}"))
-}
-
 /// `llvm-profdata`: what `LLVM_PROFDATA` names, the toolchain's own, or the system's.
 fn profdata(target: &str) -> Result<PathBuf, String> {
     if let Some(named) = env::var_os("LLVM_PROFDATA") {
         return Ok(named.into());
     }
-    let sysroot = said(Command::new(rustc()).args(["--print", "sysroot"]))?;
-    let own = Path::new(sysroot.trim()).join("lib/rustlib").join(target).join("bin/llvm-profdata");
+    let own = Path::new(&rustc_said("sysroot")?).join("lib/rustlib").join(target).join("bin/llvm-profdata");
     let candidates = [own, "llvm-profdata".into()];
     let found = candidates.into_iter().find(|it| said(Command::new(it).args(["merge", "--help"])).is_ok());
     found.ok_or("there is no llvm-profdata: rustup component add llvm-tools, or name one in LLVM_PROFDATA".into())
-}
-
-/// What a program prints.
-fn said(command: &mut Command) -> Result<String, String> {
-    let output =
-        command.output().map_err(|error| format!("cannot run {}: {error}", command.get_program().display()))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        Err(String::from_utf8_lossy(&output.stderr).into_owned())
-    }
 }
